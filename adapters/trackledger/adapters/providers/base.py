@@ -1,0 +1,81 @@
+"""What must a provider's module offer, and what does it receive?"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Protocol, TypeVar
+
+from msgspec import Struct
+from pydantic import BaseModel, StringConstraints, ValidationError
+
+from trackledger.domain.checkpoints import Channel, Report
+from trackledger.domain.errors import Unreadable
+
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes. A message above this is refused unread; the largest known honest one is under 1 MiB."""
+
+MAX_TEXT = 4000
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
+"""A provider's text as kept: up to 4,000 characters and no NUL, which PostgreSQL cannot store."""
+
+W = TypeVar("W", bound=BaseModel)
+
+
+class Message(Struct, frozen=True):
+    """One webhook body or one poll answer, as bytes.
+
+    `context` holds what the request said and the answer does not repeat, such as the carrier that was asked for.
+    """
+
+    message_id: str
+    provider: str
+    account: str
+    channel: Channel
+    received_at: datetime
+    body: bytes
+    context: Mapping[str, str] = {}
+
+
+class Provider(Protocol):
+    """A provider, as one literal module: its words in, reports out."""
+
+    name: str
+
+    def normalize(self, message: Message) -> list[Report]:
+        """Everything the message says, one report per tracker.
+
+        Raises `Unreadable` for what is not a message of this provider, naming the field and its value, and `Ignored`
+        for one that makes no statement about a parcel. Raises nothing else, whatever the bytes.
+        """
+        ...
+
+
+def parse(model: type[W], provider: str, body: bytes) -> W:
+    """The wire model of a JSON body. Raises `Unreadable` with one sentence that names the field and its value."""
+    if len(body) > MAX_BODY:
+        raise Unreadable(f"{provider}: the message has {len(body):,} bytes, over the limit of {MAX_BODY:,}")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise Unreadable(f"{provider}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first['ctx']['error']}"
+    field = ".".join(str(part) for part in first["loc"]) or "the body"
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        return f"{field} is missing"
+    return f"{field} is {shown(first['input'])}: {said[:1].lower()}{said[1:]}"
+
+
+def shown(value: Any) -> str:
+    """A value for a message to a person: as JSON, one line, at most 80 characters, safe to print."""
+    try:
+        text = json.dumps(value, ensure_ascii=True, default=repr)
+    except (ValueError, RecursionError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,155 @@
+"""What does a batch of reports or registrations decide, before any of it is stored?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from eventsourcing.persistence import StoredEvent
+from msgspec import Struct
+
+from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, tracker_key
+from trackledger.domain.errors import ShipmentNotFound, TrackerTaken, UsageError
+from trackledger.domain.events import Event, LedgerEvent, NoteAdded
+from trackledger.domain.mapper import decode
+from trackledger.domain.shipment import Judgement, Shipment, fold
+
+
+class Link(Struct, frozen=True):
+    """One row of `tracker_links`: the tracker `tracker` feeds `shipment_id`, and no other shipment ever."""
+
+    tracker: str
+    account: str
+    provider: str
+    reference: str
+    shipment_id: str
+    carrier: str = ""
+    tracking_number: str = ""
+
+
+class Loaded(Struct, frozen=True):
+    """A shipment's stored stream, oldest event first."""
+
+    shipment_id: str
+    stream: Sequence[StoredEvent]
+
+
+class Receipt(Struct, frozen=True):
+    """What became of one report, registration or note.
+
+    `recorded`, `amended`, `repeated` and `withdrawn` count checkpoints, `events` counts what was appended. `position`
+    is the ledger position after the batch, 0 when the batch stored nothing. When the shipment cannot be read or the
+    request not be decided, `error` says why, nothing of this item is stored, and the other items are unaffected.
+    """
+
+    shipment_id: str
+    recorded: int = 0
+    amended: int = 0
+    repeated: int = 0
+    withdrawn: int = 0
+    events: int = 0
+    position: int = 0
+    error: str = ""
+
+
+Decision = Callable[["Batch", datetime], tuple[Shipment, list[Event], Judgement]]
+
+
+class Batch:
+    """Decisions that build on one another: each sees what the ones before it did to its shipment."""
+
+    def __init__(self, loaded: Mapping[str, Loaded], withdraws: frozenset[str]) -> None:
+        self._owner = {key: entry.shipment_id for key, entry in loaded.items()}
+        self._streams = {entry.shipment_id: entry.stream for entry in loaded.values()}
+        self._shipments: dict[str, Shipment] = {}
+        self._withdraws = withdraws
+        self.events: list[LedgerEvent] = []
+        self.links: list[Link] = []
+
+    def decide(self, key: str, decision: Decision, now: datetime) -> Receipt:
+        """Run one decision; whatever goes wrong with its shipment is told in its receipt and harms no other."""
+        try:
+            shipment, events, judgement = decision(self, now)
+        except Exception as error:
+            return Receipt(self._owner.get(key, key), error=str(error) or repr(error))
+        version = shipment.version - len(events)
+        self.events += [LedgerEvent(shipment.id, version + n, event) for n, event in enumerate(events, start=1)]
+        return Receipt(
+            shipment.id,
+            judgement.recorded,
+            judgement.amended,
+            judgement.repeated,
+            judgement.withdrawn,
+            len(events),
+        )
+
+    def report(self, report: Report, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
+        """Take in one report, opening the shipment of an unannounced tracker."""
+        shipment = self._shipment(self._owner.get(report.key, report.key))
+        events: list[Event] = []
+        if not shipment.is_open:
+            events += _apply(shipment, shipment.register(Registration("", report.account, (report.tracker,)), now))
+            self._link(report.account, report.tracker, shipment.id)
+        news, judgement = shipment.report(report, now, withdrawals=report.tracker.provider in self._withdraws)
+        return shipment, events + _apply(shipment, news), judgement
+
+    def register(self, registration: Registration, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
+        """Open a shipment, or add to the one that its reference or a tracker already opened."""
+        keys = registration_keys(registration)
+        owners = sorted({self._owner[key] for key in keys if key in self._owner})
+        if len(owners) > 1:
+            feeds = ", ".join(f"{key} feeds {self._owner[key]}" for key in keys if key in self._owner)
+            raise TrackerTaken(f"these belong to {len(owners)} shipments already ({feeds}); register them apart")
+        id_ = owners[0] if owners else keys[0]
+        if registration.piece_of == id_:
+            raise UsageError(f"shipment {id_} cannot be a piece of itself; name its parent")
+        shipment = self._shipment(id_)
+        events = _apply(shipment, shipment.register(registration, now))
+        for tracker in registration.trackers:
+            self._link(registration.account, tracker, id_)
+        if registration.reference:
+            self._link(registration.account, Tracker(HOST, registration.reference), id_)
+        return shipment, events, Judgement()
+
+    def note(self, shipment_id: str, text: str, actor: str, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
+        """Add a remark to a shipment that exists."""
+        shipment = self._shipment(self._owner.get(shipment_id, shipment_id))
+        if not shipment.is_open:
+            raise ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
+        return shipment, _apply(shipment, [NoteAdded(recorded_at=now, text=text, actor=actor)]), Judgement()
+
+    def _shipment(self, id_: str) -> Shipment:
+        shipment = self._shipments.get(id_)
+        if shipment is None:
+            shipment = fold(id_, (decode(stored).event for stored in self._streams.get(id_, ())))
+            self._shipments[id_] = shipment
+        return shipment
+
+    def _link(self, account: str, tracker: Tracker, shipment_id: str) -> None:
+        key = tracker_key(account, tracker.provider, tracker.reference)
+        if key not in self._owner:
+            self._owner[key] = shipment_id
+            self.links.append(
+                Link(
+                    key,
+                    account,
+                    tracker.provider,
+                    tracker.reference,
+                    shipment_id,
+                    tracker.carrier,
+                    tracker.tracking_number,
+                )
+            )
+
+
+def registration_keys(registration: Registration) -> list[str]:
+    """The host's reference first, as it names the shipment, then the trackers. Raises `UsageError` without any."""
+    keys = [tracker_key(registration.account, HOST, registration.reference)] if registration.reference else []
+    keys += [tracker_key(registration.account, t.provider, t.reference) for t in registration.trackers]
+    if not keys:
+        raise UsageError("a registration needs a reference or a tracker; give one")
+    return keys
+
+
+def _apply(shipment: Shipment, events: list[Event]) -> list[Event]:
+    for event in events:
+        shipment.apply(event)
+    return events

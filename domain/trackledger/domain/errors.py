@@ -1,0 +1,60 @@
+"""What can go wrong, and what should the caller do about it?
+
+    TrackledgerError
+    ├── MessageError              one message cannot be used; the others are unaffected
+    │   ├── Unreadable            it is not what the provider sends: look at it, then retry or discard
+    │   └── Ignored               it is understood and says nothing about a parcel: nothing to do
+    ├── InvalidStatement          a value that no provider may state, such as a time without a zone
+    ├── TrackerTaken              the tracker or reference already feeds another shipment
+    ├── ShipmentNotFound          no shipment has this id, reference or number
+    ├── UnknownEvent              a stored event of a topic this version does not know: upgrade first
+    ├── Contended                 other writers kept winning: try the batch again
+    ├── Refused                   the database would not keep what it acknowledges, or is not ours
+    └── UsageError                the request itself makes no sense as written
+
+Every message is one sentence that says who, what with its value, and what to do.
+"""
+
+
+class TrackledgerError(Exception):
+    """Base of everything this library raises on purpose."""
+
+
+class MessageError(TrackledgerError):
+    """One message cannot be turned into reports; nothing of it is appended."""
+
+
+class Unreadable(MessageError):
+    """The message is not what the provider sends; the text names provider, field and value."""
+
+
+class Ignored(MessageError):
+    """The message is well understood and makes no statement about a parcel, such as "not found yet"."""
+
+
+class InvalidStatement(TrackledgerError, ValueError):
+    """A statement breaks a rule of the domain, such as an instant without a zone."""
+
+
+class TrackerTaken(TrackledgerError):
+    """A tracker can feed one shipment only, and this one already feeds another."""
+
+
+class ShipmentNotFound(TrackledgerError, LookupError):
+    """Nothing in the ledger answers to this id, reference, order id or tracking number."""
+
+
+class UnknownEvent(TrackledgerError):
+    """A stored event has a topic or a body that this version cannot read."""
+
+
+class Contended(TrackledgerError):
+    """Concurrent writers won every attempt; nothing of the batch was stored."""
+
+
+class Refused(TrackledgerError):
+    """The database is refused, because it would lose acknowledged events or holds something else."""
+
+
+class UsageError(TrackledgerError, ValueError):
+    """The request cannot be carried out as it is written."""

@@ -1,0 +1,128 @@
+"""What can happen to a shipment in the ledger, and under which names is it stored for ever?"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from trackledger.domain.checkpoints import Assertion, Channel, Checkpoint, Estimate, Tracker
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something the ledger recorded at `recorded_at`, by its own clock, in UTC."""
+
+    recorded_at: datetime
+
+
+class Opened(Event, frozen=True):
+    """The shipment came into being: the host registered it, or a report named an unknown tracker."""
+
+    account: str
+    reference: str = ""
+    trackers: tuple[Tracker, ...] = ()
+
+
+class TrackerLinked(Event, frozen=True):
+    """One more tracker, or the host's own reference (provider `host`), now feeds this shipment."""
+
+    tracker: Tracker
+
+
+class DetailsStated(Event, frozen=True):
+    """The host stated facts about the shipment; they outrank what providers say. A promise is the host's too."""
+
+    details: Mapping[str, str] = {}
+    promised: Estimate | None = None
+
+
+class Amendment(Struct, frozen=True):
+    """A statement that differs from the one of digest `replaces` with the same identity."""
+
+    checkpoint: Checkpoint
+    replaces: str
+
+
+class Identification(Struct, frozen=True):
+    """The statement known by its `fingerprint` turned out to have the provider's checkpoint id `id`."""
+
+    fingerprint: str
+    id: str
+
+
+class ReportRecorded(Event, frozen=True):
+    """Everything new that one report said; what it repeated is left out.
+
+    `reinstated` lists keys of withdrawn checkpoints that were stated again. Statements that a newer message had already
+    superseded are kept too: the fold orders them by `said_at`, not by arrival.
+    """
+
+    tracker: str
+    provider: str
+    message_id: str
+    channel: Channel
+    received_at: datetime
+    stated_at: datetime | None = None
+    recorded: tuple[Checkpoint, ...] = ()
+    amended: tuple[Amendment, ...] = ()
+    identified: tuple[Identification, ...] = ()
+    reinstated: tuple[str, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    assertions: tuple[Assertion, ...] = ()
+    details: Mapping[str, str] = {}
+    whole_history: bool = False
+
+    @property
+    def said_at(self) -> datetime:
+        """When the statements were made, for deciding which of two contradicting ones is newer."""
+        return self.stated_at or self.received_at
+
+
+class CheckpointsWithdrawn(Event, frozen=True):
+    """The provider's whole history no longer holds these checkpoints, as of `said_at`."""
+
+    tracker: str
+    provider: str
+    message_id: str
+    channel: Channel
+    received_at: datetime
+    said_at: datetime
+    keys: tuple[str, ...]
+
+
+class PieceLinked(Event, frozen=True):
+    """This shipment is one piece of the consignment `parent`, another shipment's id."""
+
+    parent: str
+
+
+class NoteAdded(Event, frozen=True):
+    """Somebody, or a message that is not about the parcel itself, left a remark; no conclusion depends on it."""
+
+    text: str
+    actor: str
+    message_id: str = ""
+
+
+TOPICS: dict[str, type[Event]] = {
+    "shipment.Opened": Opened,
+    "shipment.TrackerLinked": TrackerLinked,
+    "shipment.DetailsStated": DetailsStated,
+    "shipment.ReportRecorded": ReportRecorded,
+    "shipment.CheckpointsWithdrawn": CheckpointsWithdrawn,
+    "shipment.PieceLinked": PieceLinked,
+    "shipment.NoteAdded": NoteAdded,
+}
+"""Stored name to type. A name here is version 1; a later version of an event is a new line, `shipment.Opened.v2`.
+
+Stored names are data: a line may be added, never changed or removed. Adding an optional field with a default keeps the
+version, anything else is a new one.
+"""
+
+
+class LedgerEvent(Struct, frozen=True):
+    """An event in its place: which shipment, which version of it, which position in the ledger (0: not stored)."""
+
+    originator_id: str
+    originator_version: int
+    event: Event
+    position: int = 0

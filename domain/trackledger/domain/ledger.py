@@ -1,0 +1,143 @@
+"""How do reports become events, once each, whoever else is writing?"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Mapper
+from eventsourcing.utils import Environment, EnvType
+from msgspec.structs import replace
+
+from trackledger.domain.batch import Batch, Decision, Link, Loaded, Receipt, registration_keys
+from trackledger.domain.checkpoints import Registration, Report
+from trackledger.domain.errors import Contended, ShipmentNotFound, UsageError
+from trackledger.domain.events import LedgerEvent
+from trackledger.domain.mapper import EventMapper, decode, encode
+from trackledger.domain.moments import require_aware
+
+MAX_BATCH = 10_000
+ATTEMPTS = 20
+
+
+class LedgerRecorder(ApplicationRecorder):
+    """What the ledger needs of a database beyond the library's recorder; `adapters.storage` has the two of them.
+
+    `insert_events(stored_events, links=…, also=…)` stores events and links in one transaction with whatever `also` does
+    in it, and raises the library's `IntegrityError`, having stored nothing, when another writer was first.
+    """
+
+    @abstractmethod
+    def load(self, keys: Sequence[str]) -> dict[str, Loaded]:
+        """The shipments that these tracker keys feed, by key, in one SELECT; unknown keys are absent."""
+
+    @abstractmethod
+    def find_links(self, text: str, account: str | None) -> list[Link]:
+        """Links whose shipment id, reference or tracking number is `text`, in key order; of one account or of all."""
+
+
+class Ledger(Application[str]):
+    """The append-only ledger of one schema; an `eventsourcing` application.
+
+    `clock` gives the recording time. `withdraws` names the providers whose whole histories withdraw what they no longer
+    hold. A batch of up to 10,000 costs one SELECT and one transaction.
+    """
+
+    name = "trackledger"
+
+    def __init__(
+        self,
+        recorder: LedgerRecorder,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        withdraws: Iterable[str] = (),
+    ) -> None:
+        self._ledger_recorder = recorder
+        self._clock = clock
+        self._withdraws = frozenset(withdraws)
+        super().__init__()
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """An environment of its own: the library merges the process's, where a host's variables would configure us."""
+        return Environment(name, dict(env or {}))
+
+    def construct_mapper(self) -> Mapper[str]:
+        """The explicit topics and the msgspec format of `mapper`."""
+        return EventMapper()
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        """The recorder that the ledger was given."""
+        return self._ledger_recorder
+
+    def intake(self, reports: Sequence[Report], *, also: Callable[[Any], None] | None = None) -> list[Receipt]:
+        """Take in what reports newly say: one receipt each, in their order.
+
+        What is new is stored in one transaction, together with what `also` writes in it. Nothing is stored twice, also
+        when other processes take in the same reports at once. Raises `Contended` after 20 lost races, and
+        `InvalidStatement` for an ill-formed account, tracker or time; then nothing of the batch is stored.
+        """
+        keys = [report.key for report in reports]
+        for report in reports:
+            require_aware(report.said_at, f"report {report.message_id!r}: time")
+        decisions: list[Decision] = [partial(_report, report) for report in reports]
+        return self._commit(keys, keys, decisions, also)
+
+    def register(self, registrations: Sequence[Registration]) -> list[Receipt]:
+        """Open shipments, or add trackers, a reference or details to those that a tracker or reference already opened.
+
+        Registering the same again stores nothing. A tracker or reference that feeds another shipment is refused in the
+        receipt's `error`. Raises `InvalidStatement` for an ill-formed name; then nothing of the batch is stored.
+        """
+        keys = [registration_keys(registration) for registration in registrations]
+        decisions: list[Decision] = [partial(_register, registration) for registration in registrations]
+        return self._commit([k for some in keys for k in some], [some[0] for some in keys], decisions, None)
+
+    def note(self, shipment_id: str, text: str, actor: str) -> Receipt:
+        """Add a remark to a shipment; a missing shipment is told in the receipt's `error`."""
+        decision: Decision = lambda batch, now: batch.note(shipment_id, text, actor, now)  # noqa: E731
+        return self._commit([shipment_id], [shipment_id], [decision], None)[0]
+
+    def _commit(
+        self,
+        keys: Sequence[str],
+        names: Sequence[str],
+        decisions: Sequence[Decision],
+        also: Callable[[Any], None] | None,
+    ) -> list[Receipt]:
+        if len(decisions) > MAX_BATCH:
+            raise UsageError(f"a batch of {len(decisions):,} is over the limit of {MAX_BATCH:,}; split it")
+        distinct = sorted(set(keys))
+        for _ in range(ATTEMPTS):
+            now = require_aware(self._clock(), "the clock's time")
+            batch = Batch(self._ledger_recorder.load(distinct), self._withdraws)
+            receipts = [batch.decide(name, decision, now) for name, decision in zip(names, decisions, strict=True)]
+            try:
+                positions = self._ledger_recorder.insert_events(
+                    [encode(placed) for placed in batch.events], links=batch.links, also=also
+                )
+            except IntegrityError:
+                # Another writer was first, or the connection broke after our commit: reload and decide again.
+                continue
+            return [replace(receipt, position=positions[-1]) for receipt in receipts] if positions else receipts
+        raise Contended(f"other writers won {ATTEMPTS} times in a row and nothing was stored; take the batch in again")
+
+    def history(self, shipment_id: str) -> list[LedgerEvent]:
+        """Every event of one shipment, oldest first. Raises `ShipmentNotFound`."""
+        events = [decode(stored) for stored in self._ledger_recorder.select_events(shipment_id)]
+        if not events:
+            raise ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
+        return events
+
+    def find(self, text: str, account: str | None = None) -> list[str]:
+        """Ids of the shipments with this id, reference or tracking number; several, as numbers are not unique."""
+        return list(dict.fromkeys(link.shipment_id for link in self._ledger_recorder.find_links(text, account)))
+
+
+def _report(report: Report, batch: Batch, now: datetime) -> Any:
+    return batch.report(report, now)
+
+
+def _register(registration: Registration, batch: Batch, now: datetime) -> Any:
+    return batch.register(registration, now)

@@ -1,0 +1,166 @@
+"""Which deliveries failed, how many visits were made, and by when must somebody act?
+
+Source of the idea that an attempt is a visit and not a scan: providers file several failure scans for one visit (reason
+changed, depot re-scan), and counting scans overstates attempts.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from trackledger.domain.checkpoints import Checkpoint
+from trackledger.domain.milestones import PARTY, Leg, Milestone, NdrReason, Party
+from trackledger.domain.policies.order import in_order
+
+VERSION = "1"
+
+M = Milestone
+
+NEW_VISIT_AFTER = timedelta(hours=12)
+"""Two failures this far apart are two visits, even when no out-for-delivery scan was filed in between."""
+
+ACT_WITHIN = timedelta(hours=24)
+"""Time to answer a failed delivery before the carrier decides by itself, where the policy names no other."""
+
+
+class CaseState(StrEnum):
+    """`OPEN`: waiting for somebody to act. `ACTIONED`: on its way to the consignee again. `CLOSED`: see the outcome."""
+
+    OPEN = "open"
+    ACTIONED = "actioned"
+    CLOSED = "closed"
+
+
+class Outcome(StrEnum):
+    """How a case ended."""
+
+    DELIVERED = "delivered"
+    COLLECTED = "collected"
+    RETURNING = "returning"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class AttemptPolicy(Struct, frozen=True):
+    """How long one has to act, by lower-case carrier name, and otherwise; and what separates two visits."""
+
+    act_within: timedelta = ACT_WITHIN
+    act_within_by_carrier: Mapping[str, timedelta] = {}
+    new_visit_after: timedelta = NEW_VISIT_AFTER
+
+    def deadline(self, carrier: str, last_attempt_at: datetime) -> datetime:
+        """By when to act after an attempt that failed at `last_attempt_at`."""
+        return last_attempt_at + self.act_within_by_carrier.get(carrier.casefold(), self.act_within)
+
+
+class Case(Struct, frozen=True):
+    """One failed-delivery case. `attempts` are visits, `failure_scans` the scans that told of them."""
+
+    case_no: int
+    state: CaseState
+    reason: NdrReason
+    reason_said: str
+    party: Party
+    attempts: int
+    failure_scans: int
+    opened_at: datetime
+    last_attempt_at: datetime
+    act_by: datetime | None
+    closed_at: datetime | None = None
+    outcome: Outcome | None = None
+    because: tuple[str, ...] = ()
+
+
+_ENDINGS = {
+    M.RETURN_REQUESTED: Outcome.RETURNING,
+    M.RETURNING: Outcome.RETURNING,
+    M.RETURNED: Outcome.RETURNING,
+    M.CANCELLED: Outcome.CANCELLED,
+    M.EXPIRED: Outcome.CANCELLED,
+    M.LOST: Outcome.LOST,
+    M.DAMAGED: Outcome.LOST,
+}
+
+
+class _Draft:
+    """A case while it is being folded."""
+
+    def __init__(self, case_no: int, opened_at: datetime) -> None:
+        self.case_no = case_no
+        self.opened_at = opened_at
+        self.failures: list[Checkpoint] = []
+        self.attempts = 0
+        self.out_again = True
+        self.collectable = False
+        self.closed: tuple[datetime, Outcome] | None = None
+
+    def fail(self, checkpoint: Checkpoint, new_visit_after: timedelta) -> None:
+        at = checkpoint.occurred.at
+        if self.out_again or at - self.failures[-1].occurred.at >= new_visit_after:
+            self.attempts += 1
+        self.out_again = False
+        self.failures.append(checkpoint)
+
+
+def conclude(
+    checkpoints: Iterable[Checkpoint],
+    carrier: str = "",
+    said: Mapping[str, str] | None = None,
+    policy: AttemptPolicy | None = None,
+) -> list[Case]:
+    """The cases of one shipment, oldest first. `said` gives the provider's words for a reason by checkpoint key.
+
+    Only a forward-leg `delivery_failed` opens a case: a provider's NDR block without one is a claim, not a visit.
+    """
+    policy = policy or AttemptPolicy()
+    drafts: list[_Draft] = []
+    for checkpoint in in_order(checkpoints):
+        current = drafts[-1] if drafts and drafts[-1].closed is None else None
+        milestone, at = checkpoint.milestone, checkpoint.occurred.at
+        if milestone is M.DELIVERY_FAILED and checkpoint.leg is Leg.FORWARD:
+            if current is None:
+                current = _Draft(len(drafts) + 1, at)
+                drafts.append(current)
+            current.fail(checkpoint, policy.new_visit_after)
+        elif current is None:
+            continue
+        elif checkpoint.leg is Leg.RETURN and milestone is not M.UNKNOWN:
+            current.closed = (at, Outcome.RETURNING)
+        elif milestone is M.OUT_FOR_DELIVERY:
+            current.out_again = True
+        elif milestone is M.AVAILABLE_FOR_PICKUP:
+            current.collectable = True
+        elif milestone is M.DELIVERED:
+            current.closed = (at, Outcome.COLLECTED if current.collectable else Outcome.DELIVERED)
+        elif milestone in _ENDINGS:
+            current.closed = (at, _ENDINGS[milestone])
+    return [_case(draft, carrier, said or {}, policy) for draft in drafts]
+
+
+def _case(draft: _Draft, carrier: str, said: Mapping[str, str], policy: AttemptPolicy) -> Case:
+    last = draft.failures[-1]
+    explained = next((c for c in reversed(draft.failures) if c.ndr_reason is not None), last)
+    reason = explained.ndr_reason or NdrReason.UNSPECIFIED
+    if draft.closed is not None:
+        state = CaseState.CLOSED
+    elif draft.out_again or draft.collectable:
+        state = CaseState.ACTIONED
+    else:
+        state = CaseState.OPEN
+    return Case(
+        case_no=draft.case_no,
+        state=state,
+        reason=reason,
+        reason_said=said.get(explained.key) or explained.remark or explained.status_said,
+        party=PARTY[reason],
+        attempts=draft.attempts,
+        failure_scans=len(draft.failures),
+        opened_at=draft.opened_at,
+        last_attempt_at=last.occurred.at,
+        act_by=policy.deadline(carrier, last.occurred.at) if state is CaseState.OPEN else None,
+        closed_at=draft.closed[0] if draft.closed else None,
+        outcome=draft.closed[1] if draft.closed else None,
+        because=tuple(c.key for c in draft.failures),
+    )

@@ -1,0 +1,127 @@
+"""How long may a parcel be quiet where it is, and from when on is it stuck?
+
+The allowances are our own defaults, measured against nothing but experience of the field: override them per carrier and
+service. What is stored is the deadline; whether it has passed is a question that brings its own `now`.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from trackledger.domain.checkpoints import Checkpoint
+from trackledger.domain.milestones import BEFORE_PICKUP, FINAL, Leg, Milestone
+from trackledger.domain.policies.order import in_order
+from trackledger.domain.policies.status import Status
+
+VERSION = "1"
+
+M = Milestone
+
+
+class StuckKind(StrEnum):
+    """In which way a parcel is stuck once it has been quiet for too long."""
+
+    NEVER_PICKED_UP = "never_picked_up"
+    STALLED_IN_TRANSIT = "stalled_in_transit"
+    AT_FACILITY = "at_facility"
+    ON_HOLD = "on_hold"
+    CUSTOMS = "customs"
+    OUT_FOR_DELIVERY_OVERNIGHT = "out_for_delivery_overnight"
+    NDR_UNACTIONED = "ndr_unactioned"
+    NOT_COLLECTED = "not_collected"
+    EXCEPTION_UNRESOLVED = "exception_unresolved"
+    RETURN_STALLED = "return_stalled"
+    NOTHING_HEARD = "nothing_heard"
+
+
+class Allowance(Struct, frozen=True):
+    """How long a milestone may be quiet. `in_all` bounds the time before the pickup, however many scans it has."""
+
+    kind: StuckKind
+    quiet: timedelta
+    in_all: timedelta | None = None
+
+
+_HOUR = timedelta(hours=1)
+_BEFORE_PICKUP = Allowance(StuckKind.NEVER_PICKED_UP, 72 * _HOUR, in_all=168 * _HOUR)
+_IN_TRANSIT = Allowance(StuckKind.STALLED_IN_TRANSIT, 72 * _HOUR)
+_EXCEPTION = Allowance(StuckKind.EXCEPTION_UNRESOLVED, 48 * _HOUR)
+_RETURN = Allowance(StuckKind.RETURN_STALLED, 120 * _HOUR)
+
+ALLOWANCES: dict[Milestone, Allowance] = {
+    M.UNKNOWN: Allowance(StuckKind.NOTHING_HEARD, 72 * _HOUR),
+    M.INFO_RECEIVED: _BEFORE_PICKUP,
+    M.PICKUP_SCHEDULED: _BEFORE_PICKUP,
+    M.OUT_FOR_PICKUP: _BEFORE_PICKUP,
+    M.PICKUP_FAILED: _BEFORE_PICKUP,
+    M.PICKED_UP: _IN_TRANSIT,
+    M.IN_TRANSIT: _IN_TRANSIT,
+    M.DELAYED: _IN_TRANSIT,
+    M.ARRIVED: Allowance(StuckKind.AT_FACILITY, 48 * _HOUR),
+    M.ON_HOLD: Allowance(StuckKind.ON_HOLD, 72 * _HOUR),
+    M.CUSTOMS: Allowance(StuckKind.CUSTOMS, 120 * _HOUR),
+    M.EXCEPTION: _EXCEPTION,
+    M.OUT_FOR_DELIVERY: Allowance(StuckKind.OUT_FOR_DELIVERY_OVERNIGHT, 20 * _HOUR),
+    M.DELIVERY_FAILED: Allowance(StuckKind.NDR_UNACTIONED, 36 * _HOUR),
+    M.AVAILABLE_FOR_PICKUP: Allowance(StuckKind.NOT_COLLECTED, 120 * _HOUR),
+    M.RETURN_REQUESTED: _RETURN,
+    M.RETURNING: _RETURN,
+}
+"""Milestone to allowance, version `VERSION`; a final milestone has none."""
+
+
+class SilencePolicy(Struct, frozen=True):
+    """The allowances in force. `quiet` overrides the quiet time by (lower-case carrier, lower-case service, milestone);
+    an empty carrier or service stands for any."""
+
+    version: str = VERSION
+    quiet: Mapping[tuple[str, str, Milestone], timedelta] = {}
+
+    def quiet_for(self, milestone: Milestone, carrier: str, service: str) -> timedelta:
+        """The allowed quiet time, the most specific entry first."""
+        carrier, service = carrier.casefold(), service.casefold()
+        for key in ((carrier, service, milestone), (carrier, "", milestone), ("", service, milestone)):
+            if key in self.quiet:
+                return self.quiet[key]
+        return ALLOWANCES[milestone].quiet
+
+
+class Silence(Struct, frozen=True):
+    """From `stuck_after` on the parcel is stuck in the way `kind` says, unless something is heard before."""
+
+    kind: StuckKind
+    quiet_since: datetime
+    stuck_after: datetime
+    policy_version: str
+
+
+def conclude(
+    status: Status,
+    checkpoints: Iterable[Checkpoint],
+    opened_at: datetime | None,
+    carrier: str = "",
+    service: str = "",
+    policy: SilencePolicy | None = None,
+) -> Silence | None:
+    """The deadline of an open shipment; None once the status is final or nothing gives a time to count from.
+
+    Quiet time counts from the newest scan that may tell of the parcel, for a shipment without any from `opened_at`.
+    """
+    if status.milestone in FINAL:
+        return None
+    policy = policy or SilencePolicy()
+    scans = [c for c in in_order(checkpoints) if c.milestone is not M.UNKNOWN]
+    quiet_since = max((c.occurred.at for c in scans), default=opened_at)
+    if quiet_since is None:
+        return None
+    allowance = ALLOWANCES[status.milestone]
+    kind, quiet = allowance.kind, policy.quiet_for(status.milestone, carrier, service)
+    if status.leg is Leg.RETURN and status.milestone not in BEFORE_PICKUP:
+        kind = StuckKind.RETURN_STALLED
+    stuck_after = quiet_since + quiet
+    if allowance.in_all is not None:
+        first = next((c.occurred.at for c in scans if c.milestone in BEFORE_PICKUP), quiet_since)
+        stuck_after = min(stuck_after, first + max(allowance.in_all, quiet))
+    return Silence(kind, quiet_since, stuck_after, policy.version)

@@ -1,0 +1,280 @@
+"""What of a report is new for this shipment, and which events follow from it?"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from trackledger.domain.checkpoints import HOST, Checkpoint, Registration, Report, Tracker, tracker_key
+from trackledger.domain.events import (
+    Amendment,
+    CheckpointsWithdrawn,
+    DetailsStated,
+    Event,
+    Identification,
+    Opened,
+    PieceLinked,
+    ReportRecorded,
+    TrackerLinked,
+)
+from trackledger.domain.versions import Identities, Known, Verdict, Versions
+
+
+class Shipment:
+    """The aggregate: one consignment followed for one account, trimmed to what decisions need.
+
+    `apply` takes in what happened, the other methods return the events that should happen next and change nothing.
+    """
+
+    __slots__ = ("_details", "_known", "_parent", "_snapshots", "_statements", "account", "id", "trackers", "version")
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+        self.version = 0
+        self.account = ""
+        self.trackers: set[str] = set()
+        self._known = Identities()
+        self._statements: dict[tuple[str, str, str], Versions] = {}
+        self._details: dict[tuple[str, str], Versions] = {}
+        self._snapshots: dict[str, datetime] = {}
+        self._parent = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the shipment exists in the ledger."""
+        return self.version > 0
+
+    def apply(self, event: Event) -> None:
+        """Fold one event."""
+        self.version += 1
+        match event:
+            case ReportRecorded():
+                self._apply_report(event)
+            case Opened():
+                self.account = event.account
+                self.trackers.update(self._key(tracker) for tracker in event.trackers)
+                if event.reference:
+                    self.trackers.add(tracker_key(event.account, HOST, event.reference))
+            case TrackerLinked():
+                self.trackers.add(self._key(event.tracker))
+            case CheckpointsWithdrawn():
+                for key in event.keys:
+                    known = self._known.by_key(key)
+                    if known is not None:
+                        known.withdrawn_at = max(known.withdrawn_at or event.said_at, event.said_at)
+            case DetailsStated():
+                for name, value in event.details.items():
+                    self._state_detail(HOST, name, value, event.recorded_at)
+                if event.promised:
+                    self._state(HOST, "estimate", event.promised.source, event.promised.digest, event.recorded_at)
+            case PieceLinked():
+                self._parent = event.parent
+            case _:
+                pass
+
+    def _apply_report(self, event: ReportRecorded) -> None:
+        tracker, at = event.tracker, event.said_at
+        for identification in event.identified:
+            self._known.identify(identification.fingerprint, identification.id)
+        for checkpoint in event.recorded:
+            self._known.state(checkpoint, tracker, at)
+        for amendment in event.amended:
+            self._known.state(amendment.checkpoint, tracker, at)
+        for key in event.reinstated:
+            known = self._known.by_key(key)
+            if known is not None:
+                known.heard_at = max(known.heard_at, at)
+        for estimate in event.estimates:
+            self._state(tracker, "estimate", estimate.source, estimate.digest, at)
+        for assertion in event.assertions:
+            self._state(tracker, assertion.kind, assertion.about, assertion.digest, at)
+        for name, value in event.details.items():
+            self._state_detail(tracker, name, value, at)
+        if event.whole_history:
+            self._snapshots[tracker] = max(self._snapshots.get(tracker, at), at)
+
+    def _state(self, tracker: str, kind: str, about: str, digest: str, at: datetime) -> None:
+        slot = (tracker, kind, about)
+        versions = self._statements.get(slot)
+        if versions is None:
+            self._statements[slot] = Versions(digest, at)
+        else:
+            versions.add(digest, at)
+
+    def _state_detail(self, tracker: str, name: str, value: str, at: datetime) -> None:
+        versions = self._details.get((tracker, name))
+        if versions is None:
+            self._details[tracker, name] = Versions(value, at)
+        else:
+            versions.add(value, at)
+
+    def _key(self, tracker: Tracker) -> str:
+        return tracker_key(self.account, tracker.provider, tracker.reference)
+
+    def report(self, report: Report, recorded_at: datetime, *, withdrawals: bool) -> tuple[list[Event], "Judgement"]:
+        """The events of one report: none when it repeats what is known.
+
+        With `withdrawals`, a report of a whole history withdraws what the same tracker stated before and states no
+        longer. The judgement counts the checkpoints by verdict.
+        """
+        judgement = Judgement()
+        tracker, at = report.key, report.said_at
+        recorded: list[Checkpoint] = []
+        amended: list[Amendment] = []
+        identified: list[Identification] = []
+        reinstated: list[str] = []
+        present: set[int] = set()
+        told: set[tuple[str, str]] = set()
+        for checkpoint in report.checkpoints:
+            if (checkpoint.key, checkpoint.digest) in told:
+                judgement.repeated += 1
+                continue
+            told.add((checkpoint.key, checkpoint.digest))
+            known = self._known.find(checkpoint)
+            verdict = Verdict.NEW if known is None else _judge(known, checkpoint, at)
+            if known is not None:
+                present.add(id(known))
+                if self._known.needs_identification(checkpoint):
+                    identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
+            if verdict is Verdict.NEW:
+                recorded.append(checkpoint)
+                judgement.recorded += 1
+            elif verdict is Verdict.AMENDED:
+                assert known is not None
+                amended.append(Amendment(checkpoint, known.standing))
+                judgement.amended += 1
+            elif verdict is Verdict.REINSTATED:
+                assert known is not None
+                reinstated.append(checkpoint.id or known.key)
+                judgement.repeated += 1
+            else:
+                judgement.repeated += 1
+        event = ReportRecorded(
+            recorded_at=recorded_at,
+            tracker=tracker,
+            provider=report.tracker.provider,
+            message_id=report.message_id,
+            channel=report.channel,
+            received_at=report.received_at,
+            stated_at=report.stated_at,
+            recorded=tuple(recorded),
+            amended=tuple(amended),
+            identified=tuple(identified),
+            reinstated=tuple(reinstated),
+            estimates=tuple(e for e in report.estimates if self._is_news(tracker, "estimate", e.source, e.digest, at)),
+            assertions=tuple(a for a in report.assertions if self._is_news(tracker, a.kind, a.about, a.digest, at)),
+            details={n: v for n, v in report.details.items() if v and self._is_new_detail(tracker, n, v, at)},
+            whole_history=withdrawals and report.whole_history,
+        )
+        events: list[Event] = []
+        if (
+            event.recorded
+            or event.amended
+            or event.identified
+            or event.reinstated
+            or event.estimates
+            or event.assertions
+            or event.details
+        ):
+            events.append(event)
+        if withdrawals:
+            gone = self._withdrawn_by(report, present, recorded)
+            if gone is not None:
+                withdrawn_at, keys = gone
+                judgement.withdrawn = len(keys)
+                events.append(
+                    CheckpointsWithdrawn(
+                        recorded_at=recorded_at,
+                        tracker=tracker,
+                        provider=report.tracker.provider,
+                        message_id=report.message_id,
+                        channel=report.channel,
+                        received_at=report.received_at,
+                        said_at=withdrawn_at,
+                        keys=keys,
+                    )
+                )
+        return events, judgement
+
+    def _withdrawn_by(
+        self, report: Report, present: set[int], recorded: list[Checkpoint]
+    ) -> tuple[datetime, tuple[str, ...]] | None:
+        tracker, at = report.key, report.said_at
+        snapshot = self._snapshots.get(tracker)
+        if snapshot is not None and at < snapshot:
+            # An older message, read late: what it alone states was already missing from the newer history.
+            return (snapshot, tuple(c.key for c in recorded)) if recorded else None
+        if not report.whole_history:
+            return None
+        keys = tuple(
+            known.key
+            for known in self._known
+            if known.tracker == tracker and id(known) not in present and not known.is_withdrawn and known.heard_at < at
+        )
+        return (at, keys) if keys else None
+
+    def _is_news(self, tracker: str, kind: str, about: str, digest: str, at: datetime) -> bool:
+        versions = self._statements.get((tracker, kind, about))
+        return versions is None or versions.judge(digest, at) is Verdict.AMENDED
+
+    def _is_new_detail(self, tracker: str, name: str, value: str, at: datetime) -> bool:
+        versions = self._details.get((tracker, name))
+        return versions is None or versions.judge(value, at) is Verdict.AMENDED
+
+    def register(self, registration: Registration, recorded_at: datetime) -> list[Event]:
+        """The events by which the host's wish becomes true; none when it already is."""
+        wanted = list(registration.trackers)
+        events: list[Event] = []
+        if not self.is_open:
+            events.append(
+                Opened(
+                    recorded_at=recorded_at,
+                    account=registration.account,
+                    reference=registration.reference,
+                    trackers=tuple(wanted),
+                )
+            )
+        else:
+            if registration.reference:
+                wanted.append(Tracker(HOST, registration.reference))
+            events += [
+                TrackerLinked(recorded_at=recorded_at, tracker=tracker)
+                for tracker in wanted
+                if self._key(tracker) not in self.trackers
+            ]
+        details = {n: v for n, v in registration.details.items() if v and self._is_new_detail(HOST, n, v, recorded_at)}
+        promised = registration.promised
+        if promised and not self._is_news(HOST, "estimate", promised.source, promised.digest, recorded_at):
+            promised = None
+        if details or promised:
+            events.append(DetailsStated(recorded_at=recorded_at, details=details, promised=promised))
+        if registration.piece_of and registration.piece_of != self._parent:
+            events.append(PieceLinked(recorded_at=recorded_at, parent=registration.piece_of))
+        return events
+
+
+class Judgement:
+    """How many checkpoints of a report were new, changed, known, and gone."""
+
+    __slots__ = ("amended", "recorded", "repeated", "withdrawn")
+
+    def __init__(self) -> None:
+        self.recorded = self.amended = self.repeated = self.withdrawn = 0
+
+
+def _judge(known: Known, checkpoint: Checkpoint, at: datetime) -> Verdict:
+    verdict = known.judge(checkpoint.digest, at)
+    if (
+        verdict is Verdict.REPEATED
+        and known.is_withdrawn
+        and known.withdrawn_at is not None
+        and at > known.withdrawn_at
+    ):
+        return Verdict.REINSTATED
+    return verdict
+
+
+def fold(id_: str, events: Iterable[Event]) -> Shipment:
+    """The shipment as its events left it; not open when there are none."""
+    shipment = Shipment(id_)
+    for event in events:
+        shipment.apply(event)
+    return shipment

@@ -1,0 +1,191 @@
+"""What has been said about one shipment, by whom, and which of it stands?"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trackledger.domain.checkpoints import HOST, Assertion, AssertionKind, Channel, Checkpoint, Estimate, Tracker
+from trackledger.domain.events import (
+    CheckpointsWithdrawn,
+    DetailsStated,
+    LedgerEvent,
+    Opened,
+    PieceLinked,
+    ReportRecorded,
+    TrackerLinked,
+)
+from trackledger.domain.milestones import Leg, NdrReason
+from trackledger.domain.versions import Identities, Known
+
+
+class Told(Struct, frozen=True):
+    """One checkpoint as it stands, and how we know. `ndr_said` is the provider's text for its NDR reason."""
+
+    checkpoint: Checkpoint
+    provider: str
+    channel: Channel
+    message_id: str
+    received_at: datetime
+    recorded_at: datetime
+    amended: int = 0
+    withdrawn: bool = False
+    ndr_said: str = ""
+
+
+class ToldEstimate(Struct, frozen=True):
+    """One estimate, when it was stated and by which message (empty: by the host)."""
+
+    estimate: Estimate
+    stated_at: datetime
+    message_id: str
+
+
+class Statements:
+    """The fold of one shipment's events that every read model starts from.
+
+    It depends on the set of statements, not on the order in which they were heard; only `recorded_at`, `received_at`,
+    `channel`, `message_id` and `position` tell of the arrival.
+    """
+
+    def __init__(self, shipment_id: str) -> None:
+        self.shipment_id = shipment_id
+        self.account = ""
+        self.reference = ""
+        self.parent = ""
+        self.position = 0
+        self.opened_at: datetime | None = None
+        self.last_heard_at: datetime | None = None
+        self.trackers: list[Tracker] = []
+        self.estimates: list[ToldEstimate] = []
+        self._known = Identities()
+        self._told: dict[tuple[Known, str], tuple[datetime, Told]] = {}
+        self._details: dict[str, tuple[bool, datetime, str]] = {}
+        self._assertions: dict[tuple[str, str], tuple[datetime, str, Assertion]] = {}
+
+    def apply(self, placed: LedgerEvent) -> None:
+        """Fold one event."""
+        event = placed.event
+        self.position = max(self.position, placed.position)
+        match event:
+            case ReportRecorded():
+                self._apply_report(event)
+            case Opened():
+                self.account, self.reference, self.opened_at = event.account, event.reference, event.recorded_at
+                self.trackers.extend(event.trackers)
+            case TrackerLinked():
+                if event.tracker.provider == HOST:
+                    self.reference = self.reference or event.tracker.reference
+                else:
+                    self.trackers.append(event.tracker)
+            case DetailsStated():
+                for name, value in event.details.items():
+                    self._state_detail(name, True, event.recorded_at, value)
+                if event.promised:
+                    self.estimates.append(ToldEstimate(event.promised, event.recorded_at, ""))
+            case CheckpointsWithdrawn():
+                self._hear(event.received_at)
+                for key in event.keys:
+                    known = self._known.by_key(key)
+                    if known is not None:
+                        known.withdrawn_at = max(known.withdrawn_at or event.said_at, event.said_at)
+            case PieceLinked():
+                self.parent = event.parent
+            case _:
+                pass
+
+    def _hear(self, received_at: datetime) -> None:
+        self.last_heard_at = received_at if self.last_heard_at is None else max(self.last_heard_at, received_at)
+
+    def _apply_report(self, event: ReportRecorded) -> None:
+        at = event.said_at
+        self._hear(event.received_at)
+        for identification in event.identified:
+            self._known.identify(identification.fingerprint, identification.id)
+        for checkpoint in event.recorded:
+            self._state(checkpoint, event, at)
+        for amendment in event.amended:
+            self._state(amendment.checkpoint, event, at)
+        for key in event.reinstated:
+            known = self._known.by_key(key)
+            if known is not None:
+                known.heard_at = max(known.heard_at, at)
+        for estimate in event.estimates:
+            self.estimates.append(ToldEstimate(estimate, at, event.message_id))
+        for assertion in event.assertions:
+            slot = (str(assertion.kind), assertion.about)
+            claim = (at, assertion.digest, assertion)
+            if slot not in self._assertions or self._assertions[slot][:2] < claim[:2]:
+                self._assertions[slot] = claim
+        for name, value in event.details.items():
+            self._state_detail(name, False, at, value)
+
+    def _state(self, checkpoint: Checkpoint, event: ReportRecorded, at: datetime) -> None:
+        known = self._known.state(checkpoint, event.tracker, at)
+        told = Told(checkpoint, event.provider, event.channel, event.message_id, event.received_at, event.recorded_at)
+        slot = (known, checkpoint.digest)
+        if slot not in self._told or self._told[slot][0] < at:
+            self._told[slot] = (at, told)
+
+    def _state_detail(self, name: str, by_host: bool, at: datetime, value: str) -> None:
+        stated = (by_host, at, value)
+        if name not in self._details or self._details[name] < stated:
+            self._details[name] = stated
+
+    def detail(self, name: str) -> str:
+        """The last word on one of `DETAILS`, the host's before any provider's; empty when nobody said."""
+        stated = self._details.get(name)
+        return stated[2] if stated else ""
+
+    def assertion(self, kind: AssertionKind, about: str = "") -> Assertion | None:
+        """The newest headline claim of a kind."""
+        claim = self._assertions.get((str(kind), about))
+        return claim[2] if claim else None
+
+    def told(self) -> list[Told]:
+        """Every checkpoint in its standing version, withdrawn ones marked, sorted by key.
+
+        Claims about the whole parcel are applied: a direction turns forward scans to its leg, and an NDR claim explains
+        the attempt that it names.
+        """
+        direction = self.assertion(AssertionKind.DIRECTION)
+        leg = Leg(direction.value) if direction else Leg.FORWARD
+        result = []
+        for known in self._known:
+            told = self._told[known, known.standing][1]
+            checkpoint = told.checkpoint
+            ndr = self.assertion(AssertionKind.NDR, checkpoint.fingerprint) if self._assertions else None
+            changes: dict[str, object] = {}
+            if checkpoint.id != known.key and not known.key.startswith("~"):
+                changes["id"] = known.key
+            if leg is not Leg.FORWARD and checkpoint.leg is Leg.FORWARD:
+                changes["leg"] = leg
+            if ndr is not None and checkpoint.ndr_reason is None:
+                changes["ndr_reason"] = NdrReason(ndr.value)
+            if changes:
+                checkpoint = replace(checkpoint, **changes)
+            result.append(
+                replace(
+                    told,
+                    checkpoint=checkpoint,
+                    amended=len(known.older) if known.older else 0,
+                    withdrawn=known.is_withdrawn,
+                    ndr_said=ndr.said if ndr is not None else "",
+                )
+            )
+        result.sort(key=lambda told: told.checkpoint.key)
+        return result
+
+
+def fold(shipment_id: str, events: Iterable[LedgerEvent]) -> Statements:
+    """All that was said, as these events tell it."""
+    statements = Statements(shipment_id)
+    for event in events:
+        statements.apply(event)
+    return statements
+
+
+def known_at(events: Iterable[LedgerEvent], moment: datetime) -> list[LedgerEvent]:
+    """The events that the ledger had recorded by `moment`, by its own clock."""
+    return [event for event in events if event.event.recorded_at <= moment]

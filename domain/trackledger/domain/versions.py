@@ -1,0 +1,132 @@
+"""Of all versions of a statement, which one stands, whatever the order in which we heard them?"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import Enum
+
+from trackledger.domain.checkpoints import Checkpoint
+
+
+class Verdict(Enum):
+    """What a statement adds to what is known."""
+
+    NEW = "new"
+    AMENDED = "amended"
+    REPEATED = "repeated"
+    REINSTATED = "reinstated"
+
+
+class Versions:
+    """Every version of one statement. The one said last stands; equal times are decided by the digest.
+
+    A repetition is not stored, so that the time at which a version was said is that of its first telling. A provider
+    that changes a statement and changes it back, heard out of order, can therefore leave the middle version standing.
+    """
+
+    __slots__ = ("older", "standing", "standing_at")
+
+    def __init__(self, digest: str, at: datetime) -> None:
+        self.standing = digest
+        self.standing_at = at
+        self.older: set[str] | None = None
+
+    def judge(self, digest: str, at: datetime) -> Verdict:
+        """Whether the version `digest`, said at `at`, is worth recording."""
+        if digest == self.standing:
+            return Verdict.REPEATED
+        if self.older and digest in self.older and at <= self.standing_at:
+            return Verdict.REPEATED
+        return Verdict.AMENDED
+
+    def add(self, digest: str, at: datetime) -> None:
+        """Take in a recorded version."""
+        if digest == self.standing:
+            return
+        older = self.older = self.older or set()
+        if (at, digest) > (self.standing_at, self.standing):
+            older.add(self.standing)
+            older.discard(digest)
+            self.standing, self.standing_at = digest, at
+        else:
+            older.add(digest)
+
+
+class Known(Versions):
+    """One checkpoint as known: its versions, its identity, and whether the provider still states it."""
+
+    __slots__ = ("heard_at", "key", "tracker", "withdrawn_at")
+
+    def __init__(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> None:
+        super().__init__(checkpoint.digest, at)
+        self.key = checkpoint.key
+        self.tracker = tracker
+        self.heard_at = at
+        self.withdrawn_at: datetime | None = None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the last word was that this checkpoint is gone."""
+        return self.withdrawn_at is not None and self.withdrawn_at > self.heard_at
+
+    def state(self, checkpoint: Checkpoint, at: datetime) -> None:
+        """Take in a recorded version; being stated again ends a withdrawal that is older."""
+        self.add(checkpoint.digest, at)
+        self.heard_at = max(self.heard_at, at)
+
+
+class Identities:
+    """The checkpoints of one shipment, each found by the provider's id or, without one, by its fingerprint.
+
+    The result depends on the set of statements only. A statement without an id belongs to a checkpoint with an id as
+    soon as any version of that one has its fingerprint; until then it is a checkpoint of its own.
+    """
+
+    __slots__ = ("_by_id", "_id_of", "_without_id")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Known] = {}
+        self._without_id: dict[str, Known] = {}
+        self._id_of: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Known]:
+        yield from self._by_id.values()
+        yield from self._without_id.values()
+
+    def find(self, checkpoint: Checkpoint) -> Known | None:
+        """The checkpoint that this statement is about, if it is known."""
+        if checkpoint.id:
+            return self._by_id.get(checkpoint.id) or self._without_id.get(checkpoint.fingerprint)
+        id_ = self._id_of.get(checkpoint.fingerprint)
+        return self._by_id[id_] if id_ is not None else self._without_id.get(checkpoint.fingerprint)
+
+    def needs_identification(self, checkpoint: Checkpoint) -> bool:
+        """Whether the statement gives an id to one that was known by its fingerprint only."""
+        return bool(checkpoint.id) and checkpoint.id not in self._by_id and checkpoint.fingerprint in self._without_id
+
+    def identify(self, fingerprint: str, id_: str) -> None:
+        """Take in a recorded identification."""
+        known = self._without_id.pop(fingerprint, None)
+        if known is not None:
+            known.key = id_
+            self._by_id[id_] = known
+            self._id_of.setdefault(fingerprint, id_)
+
+    def state(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> Known:
+        """Take in a recorded statement."""
+        known = self.find(checkpoint)
+        if known is None:
+            known = Known(checkpoint, tracker, at)
+            if checkpoint.id:
+                self._by_id[checkpoint.id] = known
+            else:
+                self._without_id[checkpoint.fingerprint] = known
+        else:
+            known.state(checkpoint, at)
+        if checkpoint.id:
+            self._id_of.setdefault(checkpoint.fingerprint, checkpoint.id)
+            self._without_id.pop(checkpoint.fingerprint, None)
+        return known
+
+    def by_key(self, key: str) -> Known | None:
+        """The checkpoint listed under `key`."""
+        return self._by_id.get(key) or self._without_id.get(key.removeprefix("~"))
