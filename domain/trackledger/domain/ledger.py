@@ -21,6 +21,8 @@ from trackledger.domain.moments import require_aware
 MAX_BATCH = 10_000
 ATTEMPTS = 20
 
+Also = Callable[[Any, Sequence[Receipt]], None]
+
 
 class LedgerRecorder(ApplicationRecorder):
     """What the ledger needs of a database beyond the library's recorder; `adapters.storage` has the two of them.
@@ -71,10 +73,11 @@ class Ledger(Application[str]):
         """The recorder that the ledger was given."""
         return self._ledger_recorder
 
-    def intake(self, reports: Sequence[Report], *, also: Callable[[Any], None] | None = None) -> list[Receipt]:
+    def intake(self, reports: Sequence[Report], *, also: Also | None = None) -> list[Receipt]:
         """Take in what reports newly say: one receipt each, in their order.
 
-        What is new is stored in one transaction, together with what `also` writes in it. Nothing is stored twice, also
+        What is new is stored in one transaction, together with what `also`, called with that transaction and the
+        receipts (their positions still 0), writes in it. Nothing is stored twice, also
         when other processes take in the same reports at once. Raises `Contended` after 20 lost races, and
         `InvalidStatement` for an ill-formed account, tracker or time; then nothing of the batch is stored.
         """
@@ -104,7 +107,7 @@ class Ledger(Application[str]):
         keys: Sequence[str],
         names: Sequence[str],
         decisions: Sequence[Decision],
-        also: Callable[[Any], None] | None,
+        also: Also | None,
     ) -> list[Receipt]:
         if len(decisions) > MAX_BATCH:
             raise UsageError(f"a batch of {len(decisions):,} is over the limit of {MAX_BATCH:,}; split it")
@@ -115,7 +118,9 @@ class Ledger(Application[str]):
             receipts = [batch.decide(name, decision, now) for name, decision in zip(names, decisions, strict=True)]
             try:
                 positions = self._ledger_recorder.insert_events(
-                    [encode(placed) for placed in batch.events], links=batch.links, also=also
+                    [encode(placed) for placed in batch.events],
+                    links=batch.links,
+                    also=partial(_call, also, receipts) if also else None,
                 )
             except IntegrityError:
                 # Another writer was first, or the connection broke after our commit: reload and decide again.
@@ -133,6 +138,10 @@ class Ledger(Application[str]):
     def find(self, text: str, account: str | None = None) -> list[str]:
         """Ids of the shipments with this id, reference or tracking number; several, as numbers are not unique."""
         return list(dict.fromkeys(link.shipment_id for link in self._ledger_recorder.find_links(text, account)))
+
+
+def _call(also: Also, receipts: Sequence[Receipt], transaction: Any) -> None:
+    also(transaction, receipts)
 
 
 def _report(report: Report, batch: Batch, now: datetime) -> Any:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from trackledger.domain.checkpoints import Checkpoint
 from trackledger.domain.milestones import PARTY, Leg, Milestone, NdrReason, Party
+from trackledger.domain.moments import Moment, Precision
 from trackledger.domain.policies.order import in_order
 
 VERSION = "1"
@@ -73,6 +74,8 @@ class Case(Struct, frozen=True):
     because: tuple[str, ...] = ()
 
 
+_NO_REASON = (None, NdrReason.UNSPECIFIED)
+
 _ENDINGS = {
     M.RETURN_REQUESTED: Outcome.RETURNING,
     M.RETURNING: Outcome.RETURNING,
@@ -97,11 +100,26 @@ class _Draft:
         self.closed: tuple[datetime, Outcome] | None = None
 
     def fail(self, checkpoint: Checkpoint, new_visit_after: timedelta) -> None:
-        at = checkpoint.occurred.at
-        if self.out_again or at - self.failures[-1].occurred.at >= new_visit_after:
+        if self.out_again or _apart(self.failures[-1].occurred, checkpoint.occurred, new_visit_after):
             self.attempts += 1
+            self.collectable = False
         self.out_again = False
         self.failures.append(checkpoint)
+
+    @property
+    def last_attempt_at(self) -> datetime:
+        return max(c.occurred.at for c in self.failures)
+
+    def close(self, at: datetime, outcome: Outcome) -> None:
+        """A day begins before what happened in it: an ending of day precision is never before the attempt it ends."""
+        self.closed = (max(at, self.last_attempt_at), outcome)
+
+
+def _apart(a: Moment, b: Moment, gap: timedelta) -> bool:
+    """Whether two failures lie apart. A day is no distance from any instant of that day."""
+    if Precision.DAY in (a.precision, b.precision) and a.local_date == b.local_date:
+        return False
+    return b.at - a.at >= gap
 
 
 def conclude(
@@ -127,21 +145,21 @@ def conclude(
         elif current is None:
             continue
         elif checkpoint.leg is Leg.RETURN and milestone is not M.UNKNOWN:
-            current.closed = (at, Outcome.RETURNING)
+            current.close(at, Outcome.RETURNING)
         elif milestone is M.OUT_FOR_DELIVERY:
-            current.out_again = True
+            current.out_again, current.collectable = True, False
         elif milestone is M.AVAILABLE_FOR_PICKUP:
             current.collectable = True
         elif milestone is M.DELIVERED:
-            current.closed = (at, Outcome.COLLECTED if current.collectable else Outcome.DELIVERED)
+            current.close(at, Outcome.COLLECTED if current.collectable else Outcome.DELIVERED)
         elif milestone in _ENDINGS:
-            current.closed = (at, _ENDINGS[milestone])
+            current.close(at, _ENDINGS[milestone])
     return [_case(draft, carrier, said or {}, policy) for draft in drafts]
 
 
 def _case(draft: _Draft, carrier: str, said: Mapping[str, str], policy: AttemptPolicy) -> Case:
     last = draft.failures[-1]
-    explained = next((c for c in reversed(draft.failures) if c.ndr_reason is not None), last)
+    explained = next((c for c in reversed(draft.failures) if c.ndr_reason not in _NO_REASON), last)
     reason = explained.ndr_reason or NdrReason.UNSPECIFIED
     if draft.closed is not None:
         state = CaseState.CLOSED
@@ -158,8 +176,8 @@ def _case(draft: _Draft, carrier: str, said: Mapping[str, str], policy: AttemptP
         attempts=draft.attempts,
         failure_scans=len(draft.failures),
         opened_at=draft.opened_at,
-        last_attempt_at=last.occurred.at,
-        act_by=policy.deadline(carrier, last.occurred.at) if state is CaseState.OPEN else None,
+        last_attempt_at=draft.last_attempt_at,
+        act_by=policy.deadline(carrier, draft.last_attempt_at) if state is CaseState.OPEN else None,
         closed_at=draft.closed[0] if draft.closed else None,
         outcome=draft.closed[1] if draft.closed else None,
         because=tuple(c.key for c in draft.failures),

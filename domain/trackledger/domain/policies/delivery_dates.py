@@ -11,6 +11,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import Checkpoint, Estimate, EstimateSource
+from trackledger.domain.errors import InvalidStatement
 from trackledger.domain.milestones import Leg, Milestone
 from trackledger.domain.moments import Precision, ZoneSource, day
 from trackledger.domain.policies.order import in_order
@@ -150,6 +151,9 @@ def _counted(told: ToldEstimate, estimate: Estimate, base: datetime | None) -> W
         return None
     least = estimate.days_from if estimate.days_from is not None else most
     first_day = (base + timedelta(minutes=estimate.offset)).date()
-    starts, ends = first_day + timedelta(days=least), first_day + timedelta(days=most)
-    deadline = day(ends, ends.isoformat(), estimate.offset, ZoneSource.ASSUMED).end
+    try:
+        starts, ends = first_day + timedelta(days=least), first_day + timedelta(days=most)
+        deadline = day(ends, ends.isoformat(), estimate.offset, ZoneSource.ASSUMED).end
+    except (OverflowError, InvalidStatement):
+        return None
     return Window(estimate.source, starts, ends, deadline, str(Precision.DAY), told.stated_at, told.message_id)

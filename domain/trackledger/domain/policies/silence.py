@@ -7,17 +7,20 @@ service. What is stored is the deadline; whether it has passed is a question tha
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import Checkpoint
-from trackledger.domain.milestones import BEFORE_PICKUP, FINAL, Leg, Milestone
+from trackledger.domain.milestones import BEFORE_PICKUP, FINAL, MOVEMENT, Leg, Milestone
 from trackledger.domain.policies.order import in_order
 from trackledger.domain.policies.status import Status
 
 VERSION = "1"
 
 M = Milestone
+
+_ANOTHER_TRIP = MOVEMENT | FINAL | {M.RETURN_REQUESTED}
 
 
 class StuckKind(StrEnum):
@@ -82,9 +85,9 @@ class SilencePolicy(Struct, frozen=True):
     def quiet_for(self, milestone: Milestone, carrier: str, service: str) -> timedelta:
         """The allowed quiet time, the most specific entry first."""
         carrier, service = carrier.casefold(), service.casefold()
-        for key in ((carrier, service, milestone), (carrier, "", milestone), ("", service, milestone)):
-            if key in self.quiet:
-                return self.quiet[key]
+        for key in ((carrier, service), (carrier, ""), ("", service), ("", "")):
+            if (*key, milestone) in self.quiet:
+                return self.quiet[(*key, milestone)]
         return ALLOWANCES[milestone].quiet
 
 
@@ -107,7 +110,8 @@ def conclude(
 ) -> Silence | None:
     """The deadline of an open shipment; None once the status is final or nothing gives a time to count from.
 
-    Quiet time counts from the newest scan that may tell of the parcel, for a shipment without any from `opened_at`.
+    Quiet time counts from the newest scan that may tell of the parcel, for a shipment without any from `opened_at`. Where
+    that scan names a day only, it may have happened until the day's end: the allowance counts from there.
     """
     if status.milestone in FINAL:
         return None
@@ -116,12 +120,18 @@ def conclude(
     quiet_since = max((c.occurred.at for c in scans), default=opened_at)
     if quiet_since is None:
         return None
+    heard_until = max(quiet_since, scans[-1].occurred.end) if scans else quiet_since
     allowance = ALLOWANCES[status.milestone]
     kind, quiet = allowance.kind, policy.quiet_for(status.milestone, carrier, service)
     if status.leg is Leg.RETURN and status.milestone not in BEFORE_PICKUP:
         kind = StuckKind.RETURN_STALLED
-    stuck_after = quiet_since + quiet
+    stuck_after = heard_until + quiet
     if allowance.in_all is not None:
-        first = next((c.occurred.at for c in scans if c.milestone in BEFORE_PICKUP), quiet_since)
-        stuck_after = min(stuck_after, first + max(allowance.in_all, quiet))
+        stuck_after = min(stuck_after, _waiting_since(scans, heard_until) + max(allowance.in_all, quiet))
     return Silence(kind, quiet_since, stuck_after, policy.version)
+
+
+def _waiting_since(scans: list[Checkpoint], otherwise: datetime) -> datetime:
+    """When the wait for this pickup began; what moved or ended before belongs to an earlier trip of the same number."""
+    wait = list(takewhile(lambda c: c.milestone not in _ANOTHER_TRIP, reversed(scans)))
+    return next((c.occurred.end for c in reversed(wait) if c.milestone in BEFORE_PICKUP), otherwise)

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from trackledger.domain.checkpoints import Checkpoint
 from trackledger.domain.milestones import MOVEMENT, Leg, Milestone
+from trackledger.domain.policies.meaning import meaning
 from trackledger.domain.policies.order import in_order
 
 VERSION = "1"
@@ -38,23 +39,12 @@ ENDED_BY: dict[Milestone, frozenset[Milestone]] = {
 AGAINST_A_RETURN = frozenset({M.OUT_FOR_DELIVERY, M.DELIVERY_FAILED, M.AVAILABLE_FOR_PICKUP, M.DELIVERED, M.PICKED_UP})
 """Forward scans that show that a return under way was given up; a bare transit scan does not."""
 
-_ON_RETURN = {
-    M.PICKED_UP: M.RETURNING,
-    M.IN_TRANSIT: M.RETURNING,
-    M.ARRIVED: M.RETURNING,
-    M.CUSTOMS: M.RETURNING,
-    M.OUT_FOR_DELIVERY: M.RETURNING,
-    M.DELIVERY_FAILED: M.RETURNING,
-    M.AVAILABLE_FOR_PICKUP: M.RETURNING,
-    M.DELIVERED: M.RETURNED,
-}
-"""What a milestone means on the way back."""
-
 
 class Status(Struct, frozen=True):
     """The conclusion: `rule` drew it from the checkpoints with the keys `because`, the newest last.
 
     `since` is the instant of the first scan of the current milestone, `location` and `said` are those of the newest.
+    `delivered_at` outlives a return, and ends when the parcel is on its way to the consignee again.
     """
 
     milestone: Milestone
@@ -80,9 +70,9 @@ def conclude(checkpoints: Iterable[Checkpoint]) -> Status:
         new_leg = Leg.RETURN if meant in _RETURN else checkpoint.leg
         if meant is not milestone or new_leg is not leg:
             run = []
-        if meant is M.DELIVERED and milestone is not M.DELIVERED:
-            delivered_at = checkpoint.occurred.at
-        elif milestone is M.DELIVERED and meant in (M.DELIVERY_FAILED, M.PICKED_UP):
+        if meant is M.DELIVERED:
+            delivered_at = delivered_at if milestone is M.DELIVERED else checkpoint.occurred.at
+        elif meant in AGAINST_A_RETURN:
             delivered_at = None
         milestone, leg, rule = meant, new_leg, verdict
         run.append(checkpoint)
@@ -99,13 +89,6 @@ def conclude(checkpoints: Iterable[Checkpoint]) -> Status:
         tuple(c.key for c in run),
         delivered_at,
     )
-
-
-def meaning(checkpoint: Checkpoint) -> Milestone:
-    """The milestone in view of the leg: a delivery on the way back is a return that arrived."""
-    if checkpoint.leg is Leg.RETURN:
-        return _ON_RETURN.get(checkpoint.milestone, checkpoint.milestone)
-    return checkpoint.milestone
 
 
 def _verdict(milestone: Milestone, meant: Milestone, checkpoint: Checkpoint) -> str | None:

@@ -1,0 +1,48 @@
+"""How is an answer shown: as JSON for programs, as text for people?"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import click
+import msgspec
+
+
+def as_json(answer: Any) -> None:
+    """One JSON document. Instants are ISO 8601 in UTC with `Z`, days `YYYY-MM-DD`."""
+    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+
+
+def text(value: Any) -> str:
+    """A value for a person; nothing is shown as a dash, and characters that steer a terminal are escaped."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, date):
+        return value.isoformat()
+    shown = str(value)
+    return shown if shown.isprintable() else shown.encode("unicode_escape").decode()
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:
+    """Rows as an aligned table, or the sentence `empty`."""
+    rows = list(rows)
+    if not rows:
+        click.echo(empty)
+        return
+    import sys
+
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(text(row[column])) for column in columns))
+    Console(width=None if sys.stdout.isatty() else 240).print(grid)

@@ -1,0 +1,79 @@
+"""Which options do the commands share, and how are failures told?"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+from msgspec import Struct
+
+from trackledger.adapters.runtime import Runtime, open_runtime
+from trackledger.adapters.settings import from_environment
+from trackledger.domain.errors import TrackledgerError, UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Instant(click.ParamType[datetime]):
+    """An ISO 8601 time that says its zone."""
+
+    name = "iso-time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Raises a usage error for a time that cannot be read or has no zone."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an ISO 8601 time such as 2026-11-21T09:30:00Z", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"{value!r} has no zone; add one, such as Z or +05:30", param, ctx)
+        return instant.astimezone(UTC)
+
+
+INSTANT = Instant()
+
+
+class Asked(Struct):
+    """What the shared options say."""
+
+    db: str | None = None
+    as_json: bool = False
+    allow_volatile: bool = False
+
+    def open(self, *, create: bool = False) -> Runtime:
+        """The ledger that was asked for. Only writing commands make a missing one."""
+        return open_runtime(from_environment(self.db, self.allow_volatile), create=create)
+
+
+def shared(command: F) -> F:
+    """Add the shared options to a command, which receives them as `asked`, and tell its failures as one sentence.
+
+    They may stand before the command's name as well as after it. Exit codes: 1 when the asked-for thing is not so,
+    2 when the request makes no sense.
+    """
+
+    @click.option("--db", metavar="URL", help="sqlite:///FILE or postgresql://…  [default: $TRACKLEDGER_DB]")
+    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    @click.option("--allow-volatile", is_flag=True, help="Accept a PostgreSQL that can lose acknowledged events.")
+    @click.pass_context
+    @wraps(command)
+    def wrapped(ctx: click.Context, /, db: str | None, as_json: bool, allow_volatile: bool, **kwargs: Any) -> None:
+        before = ctx.find_object(Asked) or Asked()
+        asked = Asked(db or before.db, as_json or before.as_json, allow_volatile or before.allow_volatile)
+        try:
+            command(asked=asked, **kwargs)
+        except TrackledgerError as error:
+            click.echo(f"trackledger: {error}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def now_option(command: F) -> F:
+    """Add `--now`, by default the clock."""
+    return click.option(
+        "--now", type=INSTANT, default=lambda: datetime.now(UTC), metavar="ISO", help="Answer as of this time."
+    )(command)

@@ -1,0 +1,82 @@
+"""Which commands bring the tables up to the ledger?"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from trackledger.adapters.commands import answers
+from trackledger.adapters.commands.options import Asked, shared
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Any]:
+    """A progress bar on a terminal, nothing elsewhere; yields a function of (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Go on for ever, waking on every commit; end with Ctrl-C.")
+@shared
+def project(asked: Asked, follow: bool) -> None:
+    """Bring the tables up to the ledger, once or for ever."""
+    with asked.open() as runtime:
+        behind = runtime.store.head() - runtime.store.position("tables")
+        done = 0
+        with _progress("project") as show:
+
+            def taken(events: int) -> None:
+                nonlocal done
+                done += events
+                show(done, behind)
+
+            events = runtime.projector.catch_up(taken)
+        position = runtime.store.position("tables")
+        if asked.as_json:
+            answers.as_json({"events": events, "position": position})
+        else:
+            click.echo(f"{events} events taken in, tables at position {position}")
+        if follow:
+            _follow(runtime)
+
+
+def _follow(runtime: Any) -> None:
+    import signal
+    from threading import Event
+
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    runtime.projector.run(stop)
+
+
+@click.command()
+@click.argument("name", required=False)
+@shared
+def rebuild(asked: Asked, name: str | None) -> None:
+    """Make the tables (or the one called NAME) anew from the first event on, beside the old ones, and switch."""
+    from msgspec import to_builtins
+
+    from trackledger.projections.rebuild import rebuild as run
+
+    with asked.open() as runtime, _progress("rebuild") as show:
+        report = run(runtime.store, name, progress=show)
+    if asked.as_json:
+        answers.as_json([to_builtins(parity) for parity in report])
+        return
+    for parity in report:
+        differ = f"{parity.only_new} new or changed, {parity.only_old} gone or changed"
+        same = "equal to the old" if not parity.only_new and not parity.only_old else differ
+        examples = f", e.g. {', '.join(parity.examples)}" if parity.examples else ""
+        click.echo(f"{parity.table}: {parity.rows} rows, {same}{examples}")

@@ -1,0 +1,257 @@
+"""Which commands answer from the tables?"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from trackledger.adapters.commands import answers
+from trackledger.adapters.commands.options import Asked, now_option, shared
+from trackledger.adapters.runtime import Runtime
+from trackledger.domain.errors import ShipmentNotFound, UsageError
+from trackledger.projections import delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections.table import Reader
+
+limit_option = click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+account_option = click.option("--account", help="Only this account's shipments.")
+
+
+def _warn_if_behind(runtime: Runtime) -> None:
+    behind = runtime.store.head() - runtime.store.position("tables")
+    if behind > 0:
+        click.echo(
+            f"trackledger: the tables are {behind:,} events behind the ledger; run `trackledger project`", err=True
+        )
+
+
+def _matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str, Any]]:
+    _warn_if_behind(runtime)
+    found = shipments.find(runtime.store, ref, account)
+    if not found:
+        raise ShipmentNotFound(f"no shipment has the id, reference, order id or tracking number {ref!r}; check it")
+    return found
+
+
+def _only(runtime: Runtime, ref: str, account: str | None) -> dict[str, Any]:
+    found = _matching(runtime, ref, account)
+    if len(found) > 1:
+        ids = ", ".join(row["shipment_id"] for row in found)
+        raise UsageError(f"{ref!r} names {len(found)} shipments; use one of their ids: {ids}")
+    return found[0]
+
+
+def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Everything known of one shipment as of `now`, from its row in `shipments`."""
+    id_ = row["shipment_id"]
+    return {
+        "shipment_id": id_,
+        "account": row["account"],
+        "reference": row["reference"],
+        "order_id": row["order_id"],
+        "trackers": shipments.trackers(store, id_),
+        "status": {
+            "milestone": row["milestone"],
+            "leg": row["leg"],
+            "since": row["since"],
+            "location": row["location"],
+            "said": row["said"],
+            "because": {"rule": row["reason_rule"], "checkpoints": json.loads(row["because"])},
+        },
+        "ndr": ndr.newest(store, id_),
+        "silence": silence.of(store, id_, now),
+        "delivery": delivery_dates.of(store, id_, now),
+        "checkpoints": row["checkpoints"],
+        "position": row["position"],
+    }
+
+
+@click.command()
+@click.argument("ref")
+@account_option
+@now_option
+@shared
+def status(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
+    """Where is REF now? REF is a shipment id, reference, order id or tracking number; several matches are listed."""
+    with asked.open() as runtime:
+        found = [status_of(runtime.store, row, now) for row in _matching(runtime, ref, account)]
+    if asked.as_json:
+        answers.as_json(found[0] if len(found) == 1 else found)
+        return
+    click.echo("\n\n".join(_in_words(answer) for answer in found))
+
+
+def _in_words(answer: dict[str, Any]) -> str:
+    s, quiet, dates, case = answer["status"], answer["silence"], answer["delivery"], answer["ndr"]
+    text = answers.text
+    lines = [answer["shipment_id"]]
+    for tracker in answer["trackers"]:
+        lines.append(f"  {tracker['provider']}: {text(tracker['carrier'])} {text(tracker['tracking_number'])}")
+    if answer["reference"] or answer["order_id"]:
+        lines.append(f"  reference {text(answer['reference'])}, order {text(answer['order_id'])}")
+    leg = "" if s["leg"] == "forward" else f" ({s['leg']} leg)"
+    lines.append(f"  {s['milestone']}{leg} since {text(s['since'])}, at {text(s['location'])}: {text(s['said'])}")
+    if case:
+        lines.append(
+            f"  failed delivery, case {case['case_no']} {case['state']}: {case['reason']}, {text(case['reason_said'])}; "
+            f"{case['attempts']} attempts, act by {text(case['act_by'])}"
+        )
+    if quiet:
+        verdict = f"stuck, {quiet['kind']}," if quiet["is_stuck"] else f"quiet, {quiet['kind']} if so"
+        claim = {None: "says nothing of it", True: "says it is stuck", False: "says it is not stuck"}
+        lines.append(
+            f"  {verdict} after {text(quiet['stuck_after'])}; the provider {claim[quiet['provider_says_stuck']]}"
+        )
+    if dates and dates["current_to"]:
+        in_time = {None: "not due yet", True: "on time", False: "late"}[dates["on_time"]]
+        lines.append(
+            f"  expected {dates['current_from']} to {dates['current_to']} by {dates['current_source']}: {in_time}"
+        )
+    because = s["because"]
+    lines.append(f"  by rule {because['rule']} from {', '.join(map(text, because['checkpoints'])) or 'nothing said'}")
+    lines.append(f"  {answer['checkpoints']} checkpoints, ledger position {answer['position']}")
+    return "\n".join(lines)
+
+
+@click.command(name="shipments")
+@click.option("--milestone")
+@click.option("--carrier")
+@click.option("--provider")
+@click.option("--leg")
+@click.option("--order-id")
+@click.option("--after", default="", help="Continue after this shipment id.")
+@account_option
+@limit_option
+@shared
+def shipments_(asked: Asked, limit: int, after: str, **filters: str | None) -> None:
+    """List shipments in the order of their ids."""
+    columns = (
+        "shipment_id",
+        "milestone",
+        "leg",
+        "since",
+        "carrier",
+        "tracking_number",
+        "order_id",
+        "attempts",
+        "location",
+    )
+    _list(asked, lambda s: shipments.listed(s, limit=limit, after=after, **filters), columns, "no shipments")
+
+
+@click.command(name="timeline")
+@click.argument("ref")
+@account_option
+@shared
+def timeline_(asked: Asked, ref: str, account: str | None) -> None:
+    """What was said about REF, in order, and how we know."""
+    columns = (
+        "occurred_at", "occurred_said", "zone_source", "milestone", "leg", "status_code", "status_said", "location",
+        "remark", "ndr_reason", "channel", "amended", "withdrawn", "checkpoint_id",
+    )  # fmt: skip
+    with asked.open() as runtime:
+        rows = timeline.of(runtime.store, _only(runtime, ref, account)["shipment_id"])
+    _show(asked, rows, columns, "nothing was said about it yet")
+
+
+@click.command(name="ndr")
+@click.option("--state", type=click.Choice(["open", "actioned"]))
+@account_option
+@limit_option
+@now_option
+@shared
+def ndr_(asked: Asked, now: datetime, **kwargs: Any) -> None:
+    """Failed deliveries that are not closed, the most urgent first."""
+    columns = (
+        "shipment_id", "case_no", "state", "reason", "reason_said", "party", "attempts", "last_attempt_at", "act_by",
+        "overdue", "carrier", "tracking_number",
+    )  # fmt: skip
+    _list(asked, lambda s: ndr.unclosed(s, now, **kwargs), columns, "no failed deliveries")
+
+
+@click.command()
+@click.option("--kind", help="Only those stuck in this way.")
+@account_option
+@limit_option
+@now_option
+@shared
+def stuck(asked: Asked, now: datetime, **kwargs: Any) -> None:
+    """Shipments that have been quiet for too long, the longest first."""
+    columns = (
+        "shipment_id", "kind", "quiet_since", "stuck_after", "provider_says_stuck", "milestone", "location", "carrier",
+        "tracking_number",
+    )  # fmt: skip
+    _list(asked, lambda s: silence.stuck(s, now, **kwargs), columns, "nothing is stuck")
+
+
+@click.command()
+@account_option
+@limit_option
+@now_option
+@shared
+def late(asked: Asked, now: datetime, **kwargs: Any) -> None:
+    """Open shipments past their promised or first estimated date, the longest first."""
+    columns = (
+        "shipment_id", "promised_by", "baseline", "original_to", "current_to", "current_source", "milestone",
+        "location", "carrier", "tracking_number",
+    )  # fmt: skip
+    _list(asked, lambda s: delivery_dates.late(s, now, **kwargs), columns, "nothing is late")
+
+
+@click.command()
+@click.argument("ref")
+@account_option
+@now_option
+@shared
+def edd(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
+    """When REF was promised and is expected, with every estimate ever stated."""
+    with asked.open() as runtime:
+        id_ = _only(runtime, ref, account)["shipment_id"]
+        dates = delivery_dates.of(runtime.store, id_, now) or {}
+        estimates = delivery_dates.estimates(runtime.store, id_)
+    if asked.as_json:
+        answers.as_json(dates | {"estimates": estimates})
+        return
+    for name, value in dates.items():
+        click.echo(f"{name:>17}  {answers.text(value)}")
+    answers.table(
+        estimates, ("source", "from_date", "to_date", "precision", "stated_at", "message_id"), empty="no estimates"
+    )
+
+
+@click.command()
+@click.option("--provider")
+@shared
+def unmapped(asked: Asked, provider: str | None) -> None:
+    """Statuses that no mapping knows, the most frequent first."""
+    columns = ("provider", "status_code", "text", "count", "first_seen", "last_seen", "example_message_id")
+    _list(asked, lambda s: timeline.unmapped(s, provider), columns, "every status is mapped")
+
+
+@click.command()
+@limit_option
+@shared
+def parked(asked: Asked, limit: int) -> None:
+    """Messages that could not be read, with the reason, and shipments that could not be folded."""
+    with asked.open() as runtime:
+        messages = runtime.inbox.parked(limit)
+        poisoned = runtime.store.read("SELECT * FROM {s}poisoned ORDER BY shipment_id LIMIT :limit", limit=limit)
+    columns = ("message_id", "provider", "account", "channel", "received_at", "times", "reason")
+    _show(asked, messages, columns, "no message is parked")
+    if poisoned and not asked.as_json:
+        answers.table(poisoned, ("shipment_id", "position", "reason"), empty="")
+
+
+def _list(asked: Asked, query: Callable[[Reader], list[dict[str, Any]]], columns: tuple[str, ...], empty: str) -> None:
+    with asked.open() as runtime:
+        _warn_if_behind(runtime)
+        rows = query(runtime.store)
+    _show(asked, rows, columns, empty)
+
+
+def _show(asked: Asked, rows: list[dict[str, Any]], columns: tuple[str, ...], empty: str) -> None:
+    if asked.as_json:
+        answers.as_json(rows)
+    else:
+        answers.table(rows, columns, empty=empty)

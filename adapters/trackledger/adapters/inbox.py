@@ -1,0 +1,95 @@
+"""Which messages arrived, and what became of each?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from msgspec import Struct
+
+from trackledger.adapters.providers.base import Message
+from trackledger.adapters.storage.database import Database, Transaction
+from trackledger.domain.checkpoints import Channel
+from trackledger.domain.moments import require_aware
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one message. `state` is `done`, `ignored` or `parked`; the last two say why in `reason`."""
+
+    message_id: str
+    state: str
+    recorded: int = 0
+    amended: int = 0
+    repeated: int = 0
+    withdrawn: int = 0
+    shipments: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def message(
+    provider: str,
+    body: bytes,
+    *,
+    channel: Channel = "poll",
+    account: str = "default",
+    received_at: datetime,
+    context: Mapping[str, str] | None = None,
+) -> Message:
+    """A message with the id that its content gives it: the same bytes for the same account have the same id."""
+    context = dict(context or {})
+    digest = blake2b(digest_size=16)
+    for part in (provider.encode(), account.encode(), channel.encode(), json.dumps(context, sort_keys=True).encode()):
+        digest.update(part + b"\x1f")
+    digest.update(body)
+    received_at = require_aware(received_at, "received-at")
+    return Message(digest.hexdigest(), provider, account, channel, received_at, body, context)
+
+
+class Inbox:
+    """The durable record of raw messages. Appending is what acknowledges: it returns after the commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Keep messages, in one transaction. One that is there already is counted again and waits again."""
+        with self._database.transaction() as transaction:
+            for m in messages:
+                transaction.execute(
+                    """INSERT INTO {s}messages (message_id, provider, account, channel, state, received_at,
+                         last_received_at, times, recorded, amended, repeated, context, body)
+                       VALUES (:id, :provider, :account, :channel, 'waiting', :at, :at, 1, 0, 0, 0, :context, :body)
+                       ON CONFLICT (message_id) DO UPDATE SET state = 'waiting', times = messages.times + 1,
+                         last_received_at = excluded.last_received_at""",
+                    id=m.message_id,
+                    provider=m.provider,
+                    account=m.account,
+                    channel=m.channel,
+                    at=m.received_at,
+                    context=json.dumps(m.context),
+                    body=m.body,
+                )
+
+    @staticmethod
+    def settle(transaction: Transaction, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of messages, in the transaction that stores their events."""
+        for o in outcomes:
+            transaction.execute(
+                """UPDATE {s}messages SET state = :state, reason = :reason, recorded = :recorded, amended = :amended,
+                     repeated = :repeated WHERE message_id = :id""",
+                id=o.message_id,
+                state=o.state,
+                reason=o.reason or None,
+                recorded=o.recorded,
+                amended=o.amended,
+                repeated=o.repeated,
+            )
+
+    def parked(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Messages that nobody could read and shipments that could not be folded, the oldest first."""
+        return self._database.read(
+            """SELECT message_id, provider, account, channel, received_at, times, reason FROM {s}messages
+               WHERE state = 'parked' ORDER BY received_at, message_id LIMIT :limit""",
+            limit=limit,
+        )

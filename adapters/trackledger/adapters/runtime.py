@@ -1,0 +1,77 @@
+"""How are the parts of one ledger put together?"""
+
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from trackledger.adapters.settings import Settings
+from trackledger.adapters.storage import open_database
+
+if TYPE_CHECKING:
+    from trackledger.adapters.inbox import Inbox
+    from trackledger.adapters.intake import Intake
+    from trackledger.adapters.storage.database import Database
+    from trackledger.adapters.storage.store import TableStore
+    from trackledger.domain.ledger import Ledger
+    from trackledger.projections.projector import Projector
+
+
+class Runtime:
+    """One open ledger and what works on it; each part is made on first use. Close it, or use it in a `with` block."""
+
+    def __init__(self, database: "Database") -> None:
+        self.database = database
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """The events."""
+        from trackledger.adapters.storage.recorder import Recorder
+        from trackledger.domain.ledger import Ledger
+
+        return Ledger(Recorder(self.database))
+
+    @cached_property
+    def store(self) -> "TableStore":
+        """The tables."""
+        from trackledger.adapters.storage.store import TableStore
+
+        return TableStore(self.database)
+
+    @cached_property
+    def projector(self) -> "Projector":
+        """The pump between the two."""
+        from trackledger.projections.projector import Projector
+
+        return Projector(self.store)
+
+    @cached_property
+    def inbox(self) -> "Inbox":
+        """The raw messages."""
+        from trackledger.adapters.inbox import Inbox
+
+        return Inbox(self.database)
+
+    @cached_property
+    def intake(self) -> "Intake":
+        """The line from a message to its events."""
+        from trackledger.adapters.intake import Intake
+
+        return Intake(self.inbox, self.ledger)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_runtime(settings: Settings | None = None, *, create: bool = True) -> Runtime:
+    """Open the ledger that the settings name, making it if it is missing and `create` is true."""
+    settings = settings or Settings()
+    return Runtime(open_database(settings.database, create=create, allow_volatile=settings.allow_volatile))

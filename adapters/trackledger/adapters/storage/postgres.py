@@ -1,0 +1,248 @@
+"""How is a ledger kept in one PostgreSQL schema?"""
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from time import sleep
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from zlib import crc32
+
+import psycopg
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+from psycopg.rows import tuple_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from trackledger.adapters.storage import schema
+from trackledger.domain.errors import Refused, UsageError
+from trackledger.projections.table import Dialect, Table
+
+SCHEMA = "trackledger"
+POOL_SIZE = 10
+POOL_SECONDS = 30.0
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,49}")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_APPEND = """WITH head AS (UPDATE {s}ledger_head SET last = last + %s RETURNING last),
+  appended AS (
+    INSERT INTO {s}stored_events (notification_id, originator_id, originator_version, topic, state)
+    SELECT head.last - %s + e.n, e.id, e.version, e.topic, e.state
+    FROM head, unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) WITH ORDINALITY
+      AS e(id, version, topic, state, n))
+  SELECT last FROM head"""
+
+
+class PostgresTransaction:
+    """See `database.Transaction`."""
+
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
+        self._prefix = prefix
+
+    def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        return _dicts(self._execute(sql, params))
+
+    def execute(self, sql: str, **params: Any) -> int:
+        return self._execute(sql, params).rowcount
+
+    def _execute(self, sql: str, params: dict[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+        return _execute(self._connection, self._prefix, sql, params)
+
+    def append(self, events: Sequence[StoredEvent]) -> list[int]:
+        n = len(events)
+        columns = (
+            [e.originator_id for e in events],
+            [e.originator_version for e in events],
+            [e.topic for e in events],
+            [e.state for e in events],
+        )
+        found = self._connection.execute(_encoded(_APPEND.format(s=self._prefix)), (n, n, *columns)).fetchone()
+        assert found is not None
+        return list(range(found[0] - n + 1, found[0] + 1))
+
+    def insert(self, table: Table[Any], rows: Sequence[Any]) -> None:
+        self._write(table.insert("postgresql", self._prefix), table, rows)
+
+    def upsert(self, table: Table[Any], rows: Sequence[Any], name: str = "") -> None:
+        self._write(table.upsert("postgresql", self._prefix, name), table, rows)
+
+    def _write(self, sql: str, table: Table[Any], rows: Sequence[Any]) -> None:
+        if rows:
+            columns = [list(column) for column in zip(*map(table.values, rows), strict=True)]
+            self._connection.execute(_encoded(sql), columns)
+
+    def delete(self, table: Table[Any], keys: Iterable[Any], name: str = "") -> None:
+        rows = [key if isinstance(key, tuple) else (key,) for key in keys]
+        if rows:
+            self._connection.cursor().executemany(_encoded(table.delete("postgresql", self._prefix, name)), rows)
+
+
+class PostgresDatabase:
+    """A ledger in a schema of its own, reached through one connection pool.
+
+    `url` is a libpq URL; its parameter `schema` names the schema (default `trackledger`). Appends are serialised by one
+    counter row, so that readers meet events in the order of their commits. Raises `Refused` when the server would
+    acknowledge what a crash can lose, unless `allow_volatile`, and when there is no ledger and `create` is false.
+    """
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: str, *, create: bool = True, allow_volatile: bool = False) -> None:
+        self._url, self.name = _split(url)
+        self.schema = f'"{self.name}".'
+        self._channel = f"trackledger_{self.name}"
+        self._pool = ConnectionPool(
+            self._url,
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=POOL_SECONDS,
+            kwargs={"autocommit": True},
+            configure=_configure,
+            open=False,
+        )
+        try:
+            with psycopg.connect(self._url, autocommit=True) as connection:
+                if not allow_volatile:
+                    _require_durability(connection)
+                self._create(connection, create)
+        except psycopg.OperationalError as error:
+            raise Refused(f"PostgreSQL cannot be reached: {str(error).strip()}; check --db") from error
+        self._pool.open()
+
+    def _create(self, connection: Connection, create: bool) -> None:
+        if self._exists(connection):
+            return
+        if not create:
+            raise Refused(f"there is no ledger in schema {self.name}; ingest a message or register a shipment first")
+        with connection.transaction():
+            # Several processes may start at once; CREATE … IF NOT EXISTS races with itself.
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (crc32(self._channel.encode()),))
+            if not self._exists(connection):
+                connection.execute(_encoded(f'CREATE SCHEMA IF NOT EXISTS "{self.name}"'))
+                for statement in schema.create("postgresql", self.schema):
+                    connection.execute(_encoded(statement))
+
+    def _exists(self, connection: Connection) -> bool:
+        found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{self.schema}ledger_head",)).fetchone()
+        return bool(found and found[0])
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except psycopg.IntegrityError as error:
+            raise IntegrityError(error) from error
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+            raise IntegrityError(error) from error
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise OperationalError(error) from error
+
+    @contextmanager
+    def transaction(self) -> Generator[PostgresTransaction]:
+        # A plain transaction, not a pipeline: an exception raised here in the client has to roll back.
+        with self._connection() as connection, connection.transaction():
+            yield PostgresTransaction(connection, self.schema)
+
+    def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        with self._connection() as connection:
+            return _dicts(_execute(connection, self.schema, sql, params))
+
+    def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        with self._connection() as connection:
+            return _execute(connection, self.schema, sql, params).fetchall()
+
+    def any_of(self, column: str, parameter: str) -> str:
+        return f"{column} = ANY(:{parameter})"
+
+    def wake(self) -> None:
+        """NOTIFY on a commit of its own: inside the transaction it would serialise every commit of the server."""
+        with self._connection() as connection:
+            connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
+
+    def waiter(self) -> "PostgresWaiter":
+        return PostgresWaiter(self._url, self._channel)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class PostgresWaiter:
+    """Listens on a connection of its own, and again on a new one when it breaks."""
+
+    def __init__(self, url: str, channel: str) -> None:
+        self._url = url
+        self._channel = channel
+        self._connection: Connection | None = None
+
+    def wait(self, timeout: float) -> None:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._url, autocommit=True)
+                self._connection.execute(_encoded(f'LISTEN "{self._channel}"'))
+                # What was committed between the caller's last look and LISTEN was not announced to us: look again.
+                return
+            for _ in self._connection.notifies(timeout=timeout, stop_after=1):
+                return
+        except psycopg.OperationalError:
+            self.close()
+            sleep(min(timeout, 1.0))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _configure(connection: Connection) -> None:
+    connection.execute("SELECT set_config('TimeZone', 'UTC', false)")
+
+
+def _require_durability(connection: Connection) -> None:
+    for setting, loses in (
+        ("synchronous_commit", "the commits of the last moments before a crash"),
+        ("fsync", "or corrupt the whole database when the machine fails"),
+    ):
+        found = connection.execute("SELECT current_setting(%s)", (setting,)).fetchone()
+        if found and found[0] == "off":
+            raise Refused(
+                f"PostgreSQL runs with {setting}=off, so it can lose {loses} although they were acknowledged; "
+                f"turn it on, or pass allow_volatile (--allow-volatile) if this ledger may lose events"
+            )
+
+
+def _split(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    name = dict(query).get("schema", SCHEMA)
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"schema {name!r} must be 1 to 50 of the characters a-z 0-9 _, not starting with a digit")
+    rest = urlencode([(key, value) for key, value in query if key != "schema"])
+    return urlunsplit(parts._replace(query=rest)), name
+
+
+@cache
+def _translated(sql: str, prefix: str) -> bytes:
+    text = sql.replace("%", "%%").replace("{s}", prefix)
+    return _PARAMETER.sub(r"%(\1)s", text).encode()
+
+
+@cache
+def _encoded(sql: str) -> bytes:
+    return sql.encode()
+
+
+def _execute(connection: Connection, prefix: str, sql: str, params: dict[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+    cursor = connection.cursor(binary=True, row_factory=tuple_row)
+    return cursor.execute(_translated(sql, prefix), params)
+
+
+def _dicts(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    if cursor.description is None:
+        return []
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

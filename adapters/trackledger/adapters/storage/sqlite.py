@@ -1,0 +1,232 @@
+"""How is a ledger kept in one SQLite file?"""
+
+import json
+import sqlite3
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from threading import Event as Flag
+from threading import RLock
+from typing import Any
+
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+
+from trackledger.adapters.storage import schema
+from trackledger.domain.errors import Refused
+from trackledger.projections.table import Dialect, Table
+
+APPLICATION_ID = 0x544C4701
+BUSY_SECONDS = 30.0
+LOOK_EVERY = 0.05
+"""Seconds between two looks at the file's change counter, which costs microseconds and reads nothing."""
+
+
+def _instant(text: bytes) -> datetime:
+    return datetime.fromisoformat(text.decode())
+
+
+sqlite3.register_converter("TEXT_INSTANT", _instant)
+sqlite3.register_converter("TEXT_DAY", lambda text: date.fromisoformat(text.decode()))
+sqlite3.register_converter("INTEGER_BOOLEAN", lambda text: text != b"0")
+
+
+def _plain(value: Any) -> Any:
+    """A value as SQLite keeps it: instants as UTC text of fixed width, lists as JSON."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+@cache
+def _prepared(sql: str) -> str:
+    return sql.replace("{s}", "")
+
+
+class SqliteTransaction:
+    """See `database.Transaction`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        return _dicts(_execute(self._connection, sql, params))
+
+    def execute(self, sql: str, **params: Any) -> int:
+        return _execute(self._connection, sql, params).rowcount
+
+    def append(self, events: Sequence[StoredEvent]) -> list[int]:
+        last = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'").fetchone()
+        first = (last[0] if last else 0) + 1
+        self._connection.executemany(
+            "INSERT INTO stored_events VALUES (?, ?, ?, ?, ?)",
+            [(n, e.originator_id, e.originator_version, e.topic, e.state) for n, e in enumerate(events, start=first)],
+        )
+        return list(range(first, first + len(events)))
+
+    def insert(self, table: Table[Any], rows: Sequence[Any]) -> None:
+        self._many(table.insert("sqlite"), map(table.values, rows))
+
+    def upsert(self, table: Table[Any], rows: Sequence[Any], name: str = "") -> None:
+        self._many(table.upsert("sqlite", name=name), map(table.values, rows))
+
+    def delete(self, table: Table[Any], keys: Iterable[Any], name: str = "") -> None:
+        self._many(table.delete("sqlite", name=name), (key if isinstance(key, tuple) else (key,) for key in keys))
+
+    def _many(self, sql: str, rows: Iterable[Iterable[Any]]) -> None:
+        self._connection.executemany(sql, [tuple(map(_plain, row)) for row in rows])
+
+
+class SqliteDatabase:
+    """A ledger in a file of its own: WAL, `synchronous=FULL`, one writing transaction at a time.
+
+    Writers of other processes are waited for up to 30 seconds. Raises `Refused` when the file is not a ledger, or when
+    there is none and `create` is false.
+    """
+
+    dialect: Dialect = "sqlite"
+    schema = ""
+
+    def __init__(self, path: str, *, create: bool = True) -> None:
+        self._path = path
+        if not create and not Path(path).is_file():
+            raise Refused(f"there is no ledger at {path}; ingest a message or register a shipment first")
+        self._lock = RLock()
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._all: list[sqlite3.Connection] = []
+        try:
+            self._writer = self._connect()
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise Refused(f"{path} cannot be opened as a ledger: {error}; name another file with --db") from error
+        except Refused:
+            self.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=BUSY_SECONDS,
+            detect_types=sqlite3.PARSE_DECLTYPES,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        self._all.append(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")
+        return connection
+
+    def _open(self, path: str) -> None:
+        application_id = self._writer.execute("PRAGMA application_id").fetchone()[0]
+        if application_id == APPLICATION_ID:
+            return
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        with self.transaction() as transaction:
+            application_id = self._writer.execute("PRAGMA application_id").fetchone()[0]
+            if application_id == APPLICATION_ID:
+                return
+            if application_id or transaction.read("SELECT name FROM sqlite_master LIMIT 1"):
+                raise Refused(f"{path} holds something else than a ledger; name another file with --db")
+            for statement in schema.create("sqlite"):
+                transaction.execute(statement)
+            self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    @contextmanager
+    def transaction(self) -> Generator[SqliteTransaction]:
+        with self._lock, _library_errors():
+            # IMMEDIATE: a deferred transaction that reads first fails at once when another process has written since.
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.popleft()
+        except IndexError:
+            connection = self._connect()
+        try:
+            with _library_errors():
+                yield connection
+        finally:
+            self._idle.append(connection)
+
+    def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        with self._reader() as connection:
+            return _dicts(_execute(connection, sql, params))
+
+    def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        with self._reader() as connection:
+            return _execute(connection, sql, params).fetchall()
+
+    def any_of(self, column: str, parameter: str) -> str:
+        return f"{column} IN (SELECT value FROM json_each(:{parameter}))"
+
+    def wake(self) -> None:
+        """Nothing to do: waiters watch the file's change counter."""
+
+    def waiter(self) -> "SqliteWaiter":
+        return SqliteWaiter(self._path)
+
+    def close(self) -> None:
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+        self._idle.clear()
+
+
+class SqliteWaiter:
+    """Watches the change counter of the file, which moves with every commit of another connection."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._closed = Flag()
+        self._seen = self._counter()
+
+    def _counter(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def wait(self, timeout: float) -> None:
+        for _ in range(max(1, round(timeout / LOOK_EVERY))):
+            counter = self._counter()
+            if counter != self._seen:
+                self._seen = counter
+                return
+            if self._closed.wait(LOOK_EVERY):
+                return
+
+    def close(self) -> None:
+        self._closed.set()
+        self._connection.close()
+
+
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(error) from error
+    except sqlite3.OperationalError as error:
+        raise OperationalError(error) from error
+
+
+def _execute(connection: sqlite3.Connection, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+    return connection.execute(_prepared(sql), {name: _plain(value) for name, value in params.items()})
+
+
+def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
+    if cursor.description is None:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

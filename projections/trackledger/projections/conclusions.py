@@ -1,0 +1,65 @@
+"""What follows, by the policies, from what was said about one shipment?"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec import Struct
+
+from trackledger.domain.checkpoints import AssertionKind, Checkpoint
+from trackledger.domain.events import LedgerEvent
+from trackledger.domain.policies import attempts, delivery_dates, silence, status
+from trackledger.domain.policies.attempts import AttemptPolicy, Case
+from trackledger.domain.policies.delivery_dates import DeliveryDates
+from trackledger.domain.policies.silence import Silence, SilencePolicy
+from trackledger.domain.policies.status import Status
+from trackledger.domain.statements import Statements, Told, fold
+
+
+class Policies(Struct, frozen=True):
+    """The rules with a number in them that a host may set."""
+
+    attempts: AttemptPolicy = AttemptPolicy()
+    silence: SilencePolicy = SilencePolicy()
+
+
+class Conclusions(Struct, frozen=True):
+    """One shipment's statements and everything concluded from them; each read model picks its rows from here."""
+
+    statements: Statements
+    told: list[Told]
+    status: Status
+    cases: list[Case]
+    silence: Silence | None
+    dates: DeliveryDates
+    base: datetime | None
+
+
+def conclude(statements: Statements, policies: Policies) -> Conclusions:
+    """Apply every policy to what stands; withdrawn checkpoints count for nothing."""
+    told = statements.told()
+    live: list[Checkpoint] = [t.checkpoint for t in told if not t.withdrawn]
+    said = {t.checkpoint.key: t.ndr_said for t in told if t.ndr_said}
+    carrier, service = statements.detail("carrier"), statements.detail("service")
+    registered = statements.detail("registered_at")
+    registered_at = datetime.fromisoformat(registered) if registered else None
+    concluded = status.conclude(live)
+    return Conclusions(
+        statements=statements,
+        told=told,
+        status=concluded,
+        cases=attempts.conclude(live, carrier, said, policies.attempts),
+        silence=silence.conclude(concluded, live, statements.opened_at, carrier, service, policies.silence),
+        dates=delivery_dates.conclude(statements.estimates, live, registered_at, concluded.delivered_at),
+        base=delivery_dates.count_from(live, registered_at),
+    )
+
+
+def provider_says_stuck(statements: Statements) -> bool | None:
+    """The provider's own flag, None when it has none."""
+    claim = statements.assertion(AssertionKind.STUCK)
+    return claim.value == "yes" if claim else None
+
+
+def conclusions(shipment_id: str, events: Iterable[LedgerEvent], policies: Policies) -> Conclusions:
+    """What follows from these events of one shipment."""
+    return conclude(fold(shipment_id, events), policies)

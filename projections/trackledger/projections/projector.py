@@ -1,0 +1,190 @@
+"""How do new events reach the tables: each batch in one transaction, exactly once, never waiting hot?"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Event as Flag
+from typing import Any, Protocol
+
+from eventsourcing.persistence import Notification
+from msgspec import Struct
+
+from trackledger.domain.mapper import decode
+from trackledger.domain.statements import Statements, fold
+from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections.conclusions import Conclusions, Policies, conclude
+from trackledger.projections.table import Change, Reader, Table, View
+
+TABLES: dict[Table[Any], Callable[[Conclusions], Iterable[Any]]] = {
+    shipments.TABLE: shipments.rows,
+    timeline.TABLE: timeline.rows,
+    ndr.TABLE: ndr.rows,
+    silence.TABLE: silence.rows,
+    delivery_dates.TABLE: delivery_dates.rows,
+    delivery_dates.ESTIMATES: delivery_dates.estimate_rows,
+}
+"""Every table and what fills it."""
+
+VIEWS: tuple[View, ...] = (
+    timeline.UNMAPPED,
+    ndr.OPEN,
+    silence.STUCK,
+    delivery_dates.LATE,
+    consignments.CONSIGNMENTS,
+)
+
+POSITION = "tables"
+"""The name under which the pump keeps its place."""
+
+BATCH = 1000
+"""Events a transaction; an event holds everything new of one report."""
+
+IDLE = 5.0
+"""Seconds after which the pump looks by itself, should a wake-up have been lost."""
+
+log = logging.getLogger("trackledger.projector")
+
+Rows = dict[Table[Any], dict[Any, Any]]
+
+
+class Poisoned(Struct, frozen=True):
+    """A shipment that could not be folded at `position`: its rows stay as they were until it can be."""
+
+    shipment_id: str
+    position: int
+    reason: str
+
+
+class Waiter(Protocol):
+    """Sleeps until something may have been committed."""
+
+    def wait(self, timeout: float) -> None:
+        """Return on a commit, or after `timeout` seconds; may return early."""
+        ...
+
+    def close(self) -> None:
+        """Give back what waiting needed."""
+        ...
+
+
+class Store(Reader, Protocol):
+    """Where the pump reads events and writes rows."""
+
+    def notifications(self, after: int, limit: int) -> Sequence[Notification]:
+        """The next events after a position, without gaps, in the order of the ledger."""
+        ...
+
+    def streams(self, shipment_ids: Sequence[str], upto: int) -> Mapping[str, Sequence[Notification]]:
+        """The events of these shipments up to and including a position, oldest first."""
+        ...
+
+    def position(self, name: str) -> int:
+        """How far the named reader has come, 0 at first."""
+        ...
+
+    def poisoned(self, shipment_ids: Sequence[str]) -> set[str]:
+        """Which of these shipments could not be folded the last time."""
+        ...
+
+    def advance(
+        self,
+        name: str,
+        expected: int,
+        position: int,
+        changes: Sequence[Change],
+        poison: Sequence[Poisoned],
+        suffix: str,
+    ) -> bool:
+        """Write rows and position in one transaction; False, with nothing written, when the position has moved."""
+        ...
+
+    def waiter(self) -> Waiter:
+        """A new waiter, which wakes on commits to this ledger by any process."""
+        ...
+
+
+class Projector:
+    """The pump from the ledger to the tables.
+
+    A step is one transaction that writes rows together with the position they reflect, and only if no other pump has
+    moved it: any number of pumps may run, and any may be killed at any point. A shipment's rows are the difference
+    between its fold before and after the batch, so that they equal a fold from zero at every position.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policies: Policies | None = None,
+        *,
+        batch: int = BATCH,
+        name: str = POSITION,
+        suffix: str = "",
+        tables: Sequence[Table[Any]] = tuple(TABLES),
+    ) -> None:
+        self._store = store
+        self._policies = policies or Policies()
+        self._batch = batch
+        self._name = name
+        self._suffix = suffix
+        self._tables = tables
+
+    def step(self) -> int:
+        """Take in the next batch of events; their number, 0 when there were none."""
+        position = self._store.position(self._name)
+        batch = self._store.notifications(position, self._batch)
+        if not batch:
+            return 0
+        news: dict[str, list[Notification]] = {}
+        for stored in batch:
+            news.setdefault(str(stored.originator_id), []).append(stored)
+        older = self._store.streams([id_ for id_, new in news.items() if new[0].originator_version > 1], position)
+        broken = self._store.poisoned(list(news))
+        poison: list[Poisoned] = []
+        writes: dict[Table[Any], Change] = {table: Change(table, [], []) for table in self._tables}
+        for id_, new in news.items():
+            try:
+                statements = fold(id_, map(decode, older.get(id_, ())))
+                before = {} if id_ in broken or not statements.position else self.rows(statements)
+                for stored in new:
+                    statements.apply(decode(stored))
+                after = self.rows(statements)
+            except Exception as error:
+                poison.append(self.poison(id_, new[-1].id, error))
+                continue
+            for table, rows in after.items():
+                old = before.get(table, {})
+                change = writes[table]
+                change.rows.extend(row for key, row in rows.items() if old.get(key) != row)
+                change.gone.extend(key for key in old if key not in rows)
+            if id_ in broken:
+                poison.append(Poisoned(id_, 0, ""))
+        changes = [change for change in writes.values() if change.rows or change.gone]
+        moved = self._store.advance(self._name, position, batch[-1].id, changes, poison, self._suffix)
+        return len(batch) if moved else self.step()
+
+    def rows(self, statements: Statements) -> Rows:
+        """The rows of one shipment, by table and key."""
+        concluded = conclude(statements, self._policies)
+        return {t: {t.key_of(row): row for row in TABLES[t](concluded)} for t in self._tables}
+
+    def poison(self, shipment_id: str, position: int, error: Exception) -> Poisoned:
+        """Note that a shipment cannot be folded; the next ones are not held up."""
+        log.error("shipment %s cannot be folded at position %d", shipment_id, position, exc_info=error)
+        return Poisoned(shipment_id, position, f"{type(error).__name__}: {error}")
+
+    def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> int:
+        """Take in everything there is; the number of events. `progress` is told of each batch."""
+        total = 0
+        while taken := self.step():
+            total += taken
+            progress(taken)
+        return total
+
+    def run(self, stop: Flag) -> None:
+        """Follow the ledger until `stop` is set, sleeping while nothing is committed."""
+        waiter = self._store.waiter()
+        try:
+            while not stop.is_set():
+                if not self.step():
+                    waiter.wait(IDLE)
+        finally:
+            waiter.close()
