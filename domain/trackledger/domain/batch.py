@@ -9,20 +9,9 @@ from msgspec import Struct
 from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, tracker_key
 from trackledger.domain.errors import ShipmentNotFound, TrackerTaken, UsageError
 from trackledger.domain.events import Event, LedgerEvent, NoteAdded
+from trackledger.domain.links import Link
 from trackledger.domain.mapper import decode
 from trackledger.domain.shipment import Judgement, Shipment, fold
-
-
-class Link(Struct, frozen=True):
-    """One row of `tracker_links`: the tracker `tracker` feeds `shipment_id`, and no other shipment ever."""
-
-    tracker: str
-    account: str
-    provider: str
-    reference: str
-    shipment_id: str
-    carrier: str = ""
-    tracking_number: str = ""
 
 
 class Loaded(Struct, frozen=True):
@@ -60,6 +49,7 @@ class Batch:
         self._owner = {key: entry.shipment_id for key, entry in loaded.items()}
         self._streams = {entry.shipment_id: entry.stream for entry in loaded.values()}
         self._shipments: dict[str, Shipment] = {}
+        self._unapplied: dict[str, list[Event]] = {}
         self._withdraws = withdraws
         self.events: list[LedgerEvent] = []
         self.links: list[Link] = []
@@ -70,8 +60,10 @@ class Batch:
             shipment, events, judgement = decision(self, now)
         except Exception as error:
             return Receipt(self._owner.get(key, key), error=str(error) or repr(error))
-        version = shipment.version - len(events)
+        version = shipment.version
         self.events += [LedgerEvent(shipment.id, version + n, event) for n, event in enumerate(events, start=1)]
+        if events:
+            self._unapplied[shipment.id] = events
         return Receipt(
             shipment.id,
             judgement.recorded,
@@ -86,10 +78,10 @@ class Batch:
         shipment = self._shipment(self._owner.get(report.key, report.key))
         events: list[Event] = []
         if not shipment.is_open:
-            events += _apply(shipment, shipment.register(Registration("", report.account, (report.tracker,)), now))
+            events += shipment.register(Registration("", report.account, (report.tracker,)), now)
             self._link(report.account, report.tracker, shipment.id)
         news, judgement = shipment.report(report, now, withdrawals=report.tracker.provider in self._withdraws)
-        return shipment, events + _apply(shipment, news), judgement
+        return shipment, events + news, judgement
 
     def register(self, registration: Registration, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
         """Open a shipment, or add to the one that its reference or a tracker already opened."""
@@ -102,7 +94,7 @@ class Batch:
         if registration.piece_of == id_:
             raise UsageError(f"shipment {id_} cannot be a piece of itself; name its parent")
         shipment = self._shipment(id_)
-        events = _apply(shipment, shipment.register(registration, now))
+        events = shipment.register(registration, now)
         for tracker in registration.trackers:
             self._link(registration.account, tracker, id_)
         if registration.reference:
@@ -114,13 +106,16 @@ class Batch:
         shipment = self._shipment(self._owner.get(shipment_id, shipment_id))
         if not shipment.is_open:
             raise ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
-        return shipment, _apply(shipment, [NoteAdded(recorded_at=now, text=text, actor=actor)]), Judgement()
+        return shipment, [NoteAdded(recorded_at=now, text=text, actor=actor)], Judgement()
 
     def _shipment(self, id_: str) -> Shipment:
         shipment = self._shipments.get(id_)
         if shipment is None:
             shipment = fold(id_, (decode(stored).event for stored in self._streams.get(id_, ())))
             self._shipments[id_] = shipment
+        # What this batch decided before is applied only now, as most shipments occur in it once.
+        for event in self._unapplied.pop(id_, ()):
+            shipment.apply(event)
         return shipment
 
     def _link(self, account: str, tracker: Tracker, shipment_id: str) -> None:
@@ -147,9 +142,3 @@ def registration_keys(registration: Registration) -> list[str]:
     if not keys:
         raise UsageError("a registration needs a reference or a tracker; give one")
     return keys
-
-
-def _apply(shipment: Shipment, events: list[Event]) -> list[Event]:
-    for event in events:
-        shipment.apply(event)
-    return events

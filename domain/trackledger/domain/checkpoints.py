@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -22,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Channel = Literal["poll", "webhook"]
 
 
-class Tracker(Struct, frozen=True, omit_defaults=True):
+class Tracker(Struct, frozen=True, omit_defaults=True, gc=False):
     """A subscription at a provider: `reference` is the provider's own stable id for it, never just a number."""
 
     provider: str
@@ -31,6 +32,7 @@ class Tracker(Struct, frozen=True, omit_defaults=True):
     tracking_number: str = ""
 
 
+@lru_cache(maxsize=16_384)
 def tracker_key(account: str, provider: str, reference: str) -> str:
     """`account:provider:reference`, the identity of a tracker and of the shipment that it opens.
 
@@ -47,7 +49,7 @@ def tracker_key(account: str, provider: str, reference: str) -> str:
     return f"{account}:{provider}:{reference}"
 
 
-class Checkpoint(Struct, frozen=True, omit_defaults=True):
+class Checkpoint(Struct, frozen=True, omit_defaults=True, gc=False):
     """One normalized statement about the parcel.
 
     `id` is the provider's checkpoint id as `provider:id`, or empty; `fingerprint` identifies the statement where there
@@ -108,7 +110,7 @@ class EstimateSource(StrEnum):
     PROMISE = "promise"
 
 
-class Estimate(Struct, frozen=True, omit_defaults=True):
+class Estimate(Struct, frozen=True, omit_defaults=True, gc=False):
     """One statement about when it will come: a window, or a number of days after the pickup.
 
     `starts` and `ends` are both inclusive days or instants and may be equal. `days_from` and `days_to` count from the
@@ -142,7 +144,7 @@ class AssertionKind(StrEnum):
     DIRECTION = "direction"
 
 
-class Assertion(Struct, frozen=True, omit_defaults=True):
+class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
     """One headline claim: the provider's own words for it, and our reading in `value`.
 
     `STATUS`: value is the provider's code. `STUCK`: `yes` or `no`. `NDR`: value is an `NdrReason`, and `about` the

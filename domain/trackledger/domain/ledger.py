@@ -11,10 +11,11 @@ from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Mappe
 from eventsourcing.utils import Environment, EnvType
 from msgspec.structs import replace
 
-from trackledger.domain.batch import Batch, Decision, Link, Loaded, Receipt, registration_keys
+from trackledger.domain.batch import Batch, Decision, Loaded, Receipt, registration_keys
 from trackledger.domain.checkpoints import Registration, Report
 from trackledger.domain.errors import Contended, ShipmentNotFound, UsageError
 from trackledger.domain.events import LedgerEvent
+from trackledger.domain.links import Link
 from trackledger.domain.mapper import EventMapper, decode, encode
 from trackledger.domain.moments import require_aware
 

@@ -30,7 +30,7 @@ class ZoneSource(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Moment(Struct, frozen=True, omit_defaults=True):
+class Moment(Struct, frozen=True, omit_defaults=True, gc=False):
     """One time as it was said, and the instant we take it for.
 
     `at` is always in UTC, between 2000 and 2100; `said` is the source's own text; `offset` is the number of minutes

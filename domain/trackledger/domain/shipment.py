@@ -1,6 +1,6 @@
 """What of a report is new for this shipment, and which events follow from it?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from trackledger.domain.checkpoints import HOST, Checkpoint, Registration, Report, Tracker, tracker_key
@@ -115,38 +115,35 @@ class Shipment:
         With `withdrawals`, a report of a whole history withdraws what the same tracker stated before and states no
         longer. The judgement counts the checkpoints by verdict.
         """
-        judgement = Judgement()
         tracker, at = report.key, report.said_at
         recorded: list[Checkpoint] = []
         amended: list[Amendment] = []
         identified: list[Identification] = []
         reinstated: list[str] = []
         present: set[int] = set()
-        told: set[tuple[str, str]] = set()
-        for checkpoint in report.checkpoints:
-            if (checkpoint.key, checkpoint.digest) in told:
-                judgement.repeated += 1
-                continue
-            told.add((checkpoint.key, checkpoint.digest))
-            known = self._known.find(checkpoint)
-            verdict = Verdict.NEW if known is None else _judge(known, checkpoint, at)
-            if known is not None:
-                present.add(id(known))
-                if self._known.needs_identification(checkpoint):
-                    identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
-            if verdict is Verdict.NEW:
+        identified_now: set[str] = set()
+        find, needs_identification = self._known.find, self._known.needs_identification
+        for checkpoint in _distinct(report.checkpoints):
+            known = find(checkpoint)
+            if known is None:
                 recorded.append(checkpoint)
-                judgement.recorded += 1
-            elif verdict is Verdict.AMENDED:
-                assert known is not None
+                continue
+            if needs_identification(checkpoint):
+                if checkpoint.fingerprint in identified_now:
+                    # A twin: the same scan filed twice, under two ids. The first of them took the id-less statement.
+                    recorded.append(checkpoint)
+                    continue
+                identified_now.add(checkpoint.fingerprint)
+                identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
+            present.add(id(known))
+            if known.standing == checkpoint.digest and known.withdrawn_at is None:
+                continue
+            verdict = _judge(known, checkpoint, at)
+            if verdict is Verdict.AMENDED:
                 amended.append(Amendment(checkpoint, known.standing))
-                judgement.amended += 1
             elif verdict is Verdict.REINSTATED:
-                assert known is not None
                 reinstated.append(checkpoint.id or known.key)
-                judgement.repeated += 1
-            else:
-                judgement.repeated += 1
+        judgement = Judgement(len(recorded), len(amended), len(report.checkpoints) - len(recorded) - len(amended))
         event = ReportRecorded(
             recorded_at=recorded_at,
             tracker=tracker,
@@ -256,8 +253,15 @@ class Judgement:
 
     __slots__ = ("amended", "recorded", "repeated", "withdrawn")
 
-    def __init__(self) -> None:
-        self.recorded = self.amended = self.repeated = self.withdrawn = 0
+    def __init__(self, recorded: int = 0, amended: int = 0, repeated: int = 0) -> None:
+        self.recorded, self.amended, self.repeated, self.withdrawn = recorded, amended, repeated, 0
+
+
+def _distinct(checkpoints: Sequence[Checkpoint]) -> Iterable[Checkpoint]:
+    """What one message says, once: some repeat a row within itself."""
+    if len({c.id or c.fingerprint for c in checkpoints}) == len(checkpoints):
+        return checkpoints
+    return {(c.key, c.digest): c for c in checkpoints}.values()
 
 
 def _judge(known: Known, checkpoint: Checkpoint, at: datetime) -> Verdict:

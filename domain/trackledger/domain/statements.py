@@ -20,7 +20,7 @@ from trackledger.domain.milestones import Leg, NdrReason
 from trackledger.domain.versions import Identities, Known
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """One checkpoint as it stands, and how we know. `ndr_said` is the provider's text for its NDR reason."""
 
     checkpoint: Checkpoint

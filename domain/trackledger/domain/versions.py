@@ -57,7 +57,9 @@ class Known(Versions):
     __slots__ = ("heard_at", "key", "tracker", "withdrawn_at")
 
     def __init__(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> None:
-        super().__init__(checkpoint.digest, at)
+        self.standing = checkpoint.digest
+        self.standing_at = at
+        self.older = None
         self.key = checkpoint.key
         self.tracker = tracker
         self.heard_at = at
@@ -113,18 +115,22 @@ class Identities:
 
     def state(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> Known:
         """Take in a recorded statement."""
-        known = self.find(checkpoint)
-        if known is None:
-            known = Known(checkpoint, tracker, at)
-            if checkpoint.id:
-                self._by_id[checkpoint.id] = known
-            else:
-                self._without_id[checkpoint.fingerprint] = known
+        id_, fingerprint = checkpoint.id, checkpoint.fingerprint
+        if not id_:
+            known = self.find(checkpoint)
+            if known is None:
+                known = self._without_id[fingerprint] = Known(checkpoint, tracker, at)
+                return known
         else:
-            known.state(checkpoint, at)
-        if checkpoint.id:
-            self._id_of.setdefault(checkpoint.fingerprint, checkpoint.id)
-            self._without_id.pop(checkpoint.fingerprint, None)
+            if self._without_id:
+                self._without_id.pop(fingerprint, None)
+            if fingerprint not in self._id_of:
+                self._id_of[fingerprint] = id_
+            known = self._by_id.get(id_)
+            if known is None:
+                known = self._by_id[id_] = Known(checkpoint, tracker, at)
+                return known
+        known.state(checkpoint, at)
         return known
 
     def by_key(self, key: str) -> Known | None:

@@ -1,39 +1,17 @@
 """How do new events reach the tables: each batch in one transaction, exactly once, never waiting hot?"""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event as Flag
 from typing import Any, Protocol
 
 from eventsourcing.persistence import Notification
-from msgspec import Struct
 
 from trackledger.domain.mapper import decode
 from trackledger.domain.statements import Statements, fold
-from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
-from trackledger.projections.conclusions import Conclusions, Policies, conclude
-from trackledger.projections.table import Change, Reader, Table, View
-
-TABLES: dict[Table[Any], Callable[[Conclusions], Iterable[Any]]] = {
-    shipments.TABLE: shipments.rows,
-    timeline.TABLE: timeline.rows,
-    ndr.TABLE: ndr.rows,
-    silence.TABLE: silence.rows,
-    delivery_dates.TABLE: delivery_dates.rows,
-    delivery_dates.ESTIMATES: delivery_dates.estimate_rows,
-}
-"""Every table and what fills it."""
-
-VIEWS: tuple[View, ...] = (
-    timeline.UNMAPPED,
-    ndr.OPEN,
-    silence.STUCK,
-    delivery_dates.LATE,
-    consignments.CONSIGNMENTS,
-)
-
-POSITION = "tables"
-"""The name under which the pump keeps its place."""
+from trackledger.projections.conclusions import Policies, conclude
+from trackledger.projections.table import Change, Reader, Table
+from trackledger.projections.tables import POSITION, TABLES, Poisoned
 
 BATCH = 1000
 """Events a transaction; an event holds everything new of one report."""
@@ -44,14 +22,6 @@ IDLE = 5.0
 log = logging.getLogger("trackledger.projector")
 
 Rows = dict[Table[Any], dict[Any, Any]]
-
-
-class Poisoned(Struct, frozen=True):
-    """A shipment that could not be folded at `position`: its rows stay as they were until it can be."""
-
-    shipment_id: str
-    position: int
-    reason: str
 
 
 class Waiter(Protocol):

@@ -10,8 +10,9 @@ from trackledger.domain.errors import UsageError
 from trackledger.domain.mapper import decode
 from trackledger.domain.statements import fold
 from trackledger.projections.conclusions import Policies
-from trackledger.projections.projector import POSITION, TABLES, Poisoned, Projector, Store
+from trackledger.projections.projector import Projector, Store
 from trackledger.projections.table import Change, Table
+from trackledger.projections.tables import POSITION, TABLES, Poisoned
 
 NEXT = "__next"
 SHIPMENTS_A_BATCH = 500

@@ -108,9 +108,9 @@ class Table(Generic[R]):
         target = f"INSERT INTO {schema}{name or self.name} ({', '.join(self.names)})"
         return f"{target} {source} ON CONFLICT ({', '.join(self.key)}) {action}"
 
-    def insert(self, dialect: Dialect, schema: str = "") -> str:
-        """Insert rows; one whose key is taken is an error."""
-        return self.upsert(dialect, schema).partition(" ON CONFLICT ")[0]
+    def insert(self) -> str:
+        """Insert one row of positional parameters into SQLite; a key that is taken is an error."""
+        return self.upsert("sqlite").partition(" ON CONFLICT ")[0]
 
     def delete(self, dialect: Dialect, schema: str = "", name: str = "") -> str:
         """Delete one row by its key, given as positional parameters."""

@@ -9,6 +9,7 @@ import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.options import Asked, shared
+from trackledger.projections.tables import POSITION, lag
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def _progress(title: str) -> Iterator[Any]:
 def project(asked: Asked, follow: bool) -> None:
     """Bring the tables up to the ledger, once or for ever."""
     with asked.open() as runtime:
-        behind = runtime.store.head() - runtime.store.position("tables")
+        behind = lag(runtime.store)
         done = 0
         with _progress("project") as show:
 
@@ -42,7 +43,7 @@ def project(asked: Asked, follow: bool) -> None:
                 show(done, behind)
 
             events = runtime.projector.catch_up(taken)
-        position = runtime.store.position("tables")
+        position = runtime.store.position(POSITION)
         if asked.as_json:
             answers.as_json({"events": events, "position": position})
         else:

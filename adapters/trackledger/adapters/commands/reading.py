@@ -13,13 +13,14 @@ from trackledger.adapters.runtime import Runtime
 from trackledger.domain.errors import ShipmentNotFound, UsageError
 from trackledger.projections import delivery_dates, ndr, shipments, silence, timeline
 from trackledger.projections.table import Reader
+from trackledger.projections.tables import lag
 
 limit_option = click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 account_option = click.option("--account", help="Only this account's shipments.")
 
 
 def _warn_if_behind(runtime: Runtime) -> None:
-    behind = runtime.store.head() - runtime.store.position("tables")
+    behind = lag(runtime.database)
     if behind > 0:
         click.echo(
             f"trackledger: the tables are {behind:,} events behind the ledger; run `trackledger project`", err=True
@@ -28,7 +29,7 @@ def _warn_if_behind(runtime: Runtime) -> None:
 
 def _matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str, Any]]:
     _warn_if_behind(runtime)
-    found = shipments.find(runtime.store, ref, account)
+    found = shipments.find(runtime.database, ref, account)
     if not found:
         raise ShipmentNotFound(f"no shipment has the id, reference, order id or tracking number {ref!r}; check it")
     return found
@@ -75,7 +76,7 @@ def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, An
 def status(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
     """Where is REF now? REF is a shipment id, reference, order id or tracking number; several matches are listed."""
     with asked.open() as runtime:
-        found = [status_of(runtime.store, row, now) for row in _matching(runtime, ref, account)]
+        found = [status_of(runtime.database, row, now) for row in _matching(runtime, ref, account)]
     if asked.as_json:
         answers.as_json(found[0] if len(found) == 1 else found)
         return
@@ -151,7 +152,7 @@ def timeline_(asked: Asked, ref: str, account: str | None) -> None:
         "remark", "ndr_reason", "channel", "amended", "withdrawn", "checkpoint_id",
     )  # fmt: skip
     with asked.open() as runtime:
-        rows = timeline.of(runtime.store, _only(runtime, ref, account)["shipment_id"])
+        rows = timeline.of(runtime.database, _only(runtime, ref, account)["shipment_id"])
     _show(asked, rows, columns, "nothing was said about it yet")
 
 
@@ -208,8 +209,8 @@ def edd(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
     """When REF was promised and is expected, with every estimate ever stated."""
     with asked.open() as runtime:
         id_ = _only(runtime, ref, account)["shipment_id"]
-        dates = delivery_dates.of(runtime.store, id_, now) or {}
-        estimates = delivery_dates.estimates(runtime.store, id_)
+        dates = delivery_dates.of(runtime.database, id_, now) or {}
+        estimates = delivery_dates.estimates(runtime.database, id_)
     if asked.as_json:
         answers.as_json(dates | {"estimates": estimates})
         return
@@ -236,7 +237,7 @@ def parked(asked: Asked, limit: int) -> None:
     """Messages that could not be read, with the reason, and shipments that could not be folded."""
     with asked.open() as runtime:
         messages = runtime.inbox.parked(limit)
-        poisoned = runtime.store.read("SELECT * FROM {s}poisoned ORDER BY shipment_id LIMIT :limit", limit=limit)
+        poisoned = runtime.database.read("SELECT * FROM {s}poisoned ORDER BY shipment_id LIMIT :limit", limit=limit)
     columns = ("message_id", "provider", "account", "channel", "received_at", "times", "reason")
     _show(asked, messages, columns, "no message is parked")
     if poisoned and not asked.as_json:
@@ -246,7 +247,7 @@ def parked(asked: Asked, limit: int) -> None:
 def _list(asked: Asked, query: Callable[[Reader], list[dict[str, Any]]], columns: tuple[str, ...], empty: str) -> None:
     with asked.open() as runtime:
         _warn_if_behind(runtime)
-        rows = query(runtime.store)
+        rows = query(runtime.database)
     _show(asked, rows, columns, empty)
 
 

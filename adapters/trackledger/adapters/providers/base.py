@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol, TypeVar
 
 from msgspec import Struct
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError
+from pydantic_core import from_json
 
 from trackledger.domain.checkpoints import Channel, Report
 from trackledger.domain.errors import Unreadable
@@ -18,6 +19,16 @@ MAX_TEXT = 4000
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 """A provider's text as kept: up to 4,000 characters and no NUL, which PostgreSQL cannot store."""
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is needed")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+"""A whole number, or the text of one. Pydantic alone would take `true` for 1."""
 
 W = TypeVar("W", bound=BaseModel)
 
@@ -53,22 +64,49 @@ class Provider(Protocol):
 
 def parse(model: type[W], provider: str, body: bytes) -> W:
     """The wire model of a JSON body. Raises `Unreadable` with one sentence that names the field and its value."""
-    if len(body) > MAX_BODY:
-        raise Unreadable(f"{provider}: the message has {len(body):,} bytes, over the limit of {MAX_BODY:,}")
+    _limit(provider, body)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise Unreadable(f"{provider}: {_sentence(error)}") from None
 
 
-def _sentence(error: ValidationError) -> str:
+def load(provider: str, body: bytes) -> Any:
+    """A JSON body, for a provider whose messages differ so much that the body has to tell which model reads it.
+
+    Raises `Unreadable` where it is not JSON, also for unpaired surrogates, numbers of more than 4,300 digits and
+    nesting deeper than 200.
+    """
+    _limit(provider, body)
+    try:
+        return from_json(body)
+    except ValueError as error:
+        raise Unreadable(f"{provider}: the body is not JSON: {error}") from None
+
+
+def read(model: type[W], provider: str, value: Any, at: str = "") -> W:
+    """The wire model of a loaded value, found at the field path `at`. Raises `Unreadable` as `parse` does."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Unreadable(f"{provider}: {_sentence(error, at)}") from None
+
+
+def _limit(provider: str, body: bytes) -> None:
+    if len(body) > MAX_BODY:
+        raise Unreadable(f"{provider}: the message has {len(body):,} bytes, over the limit of {MAX_BODY:,}")
+
+
+def _sentence(error: ValidationError, at: str = "") -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return f"the body is not JSON: {first['ctx']['error']}"
-    field = ".".join(str(part) for part in first["loc"]) or "the body"
+    field = ".".join(str(part) for part in (at, *first["loc"]) if part != "") or "the body"
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         return f"{field} is missing"
+    if first["type"] == "model_type":
+        said = "it must be an object"
     return f"{field} is {shown(first['input'])}: {said[:1].lower()}{said[1:]}"
 
 

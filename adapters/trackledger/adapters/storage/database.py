@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from eventsourcing.persistence import StoredEvent
-
-from trackledger.projections.projector import Waiter
 from trackledger.projections.table import Dialect, Reader, Table
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import StoredEvent
+
+    from trackledger.projections.projector import Waiter
 
 
 class Transaction(Reader, Protocol):
@@ -20,7 +22,7 @@ class Transaction(Reader, Protocol):
         """Run a statement; the number of rows it touched."""
         ...
 
-    def append(self, events: Sequence[StoredEvent]) -> list[int]:
+    def append(self, events: "Sequence[StoredEvent]") -> list[int]:
         """Append events; their notification ids, which follow on the ledger's last without gaps.
 
         Raises the library's `IntegrityError` when another writer stored one of these versions.
@@ -62,7 +64,7 @@ class Database(Reader, Protocol):
         """Tell the waiters of other processes that something was committed, where the database does not."""
         ...
 
-    def waiter(self) -> Waiter:
+    def waiter(self) -> "Waiter":
         """A new waiter."""
         ...
 

@@ -8,8 +8,9 @@ from eventsourcing.persistence import Notification, OperationalError, StoredEven
 
 from trackledger.adapters.storage.database import Database, Transaction
 from trackledger.adapters.storage.schema import LINKS
-from trackledger.domain.batch import Link, Loaded
+from trackledger.domain.batch import Loaded
 from trackledger.domain.ledger import LedgerRecorder
+from trackledger.domain.links import Link
 
 PAGE = 500
 WAIT = 1.0

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from trackledger.domain.batch import Link
-from trackledger.projections.projector import TABLES, VIEWS, Poisoned
+from trackledger.domain.links import Link
 from trackledger.projections.table import Dialect, Index, Table
+from trackledger.projections.tables import TABLES, VIEWS, Poisoned
 
 
 class MessageRow(Struct, frozen=True):
@@ -60,13 +60,15 @@ _STORED_EVENTS_SQLITE = """CREATE TABLE stored_events (
   state BLOB NOT NULL,
   UNIQUE (originator_id, originator_version))"""
 
+# Events of up to a page stay in their row uncompressed: compressing those above 2 kB, as is the default, took more time
+# than writing them.
 _STORED_EVENTS_POSTGRESQL = """CREATE TABLE {s}stored_events (
   notification_id BIGINT PRIMARY KEY,
   originator_id TEXT COLLATE "C" NOT NULL,
   originator_version BIGINT NOT NULL,
   topic TEXT COLLATE "C" NOT NULL,
   state BYTEA NOT NULL,
-  UNIQUE (originator_id, originator_version))"""
+  UNIQUE (originator_id, originator_version)) WITH (toast_tuple_target = 8160)"""
 
 # The counter row is the lock that makes ids gapless in the order of commits, and it hands them out. It is one row that
 # every batch updates: leave room on its page so that updates stay there, and let vacuum come often.

@@ -10,13 +10,13 @@ from functools import cache
 from pathlib import Path
 from threading import Event as Flag
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
-
-from trackledger.adapters.storage import schema
 from trackledger.domain.errors import Refused
 from trackledger.projections.table import Dialect, Table
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import StoredEvent
 
 APPLICATION_ID = 0x544C4701
 BUSY_SECONDS = 30.0
@@ -59,7 +59,7 @@ class SqliteTransaction:
     def execute(self, sql: str, **params: Any) -> int:
         return _execute(self._connection, sql, params).rowcount
 
-    def append(self, events: Sequence[StoredEvent]) -> list[int]:
+    def append(self, events: "Sequence[StoredEvent]") -> list[int]:
         last = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'").fetchone()
         first = (last[0] if last else 0) + 1
         self._connection.executemany(
@@ -69,7 +69,7 @@ class SqliteTransaction:
         return list(range(first, first + len(events)))
 
     def insert(self, table: Table[Any], rows: Sequence[Any]) -> None:
-        self._many(table.insert("sqlite"), map(table.values, rows))
+        self._many(table.insert(), map(table.values, rows))
 
     def upsert(self, table: Table[Any], rows: Sequence[Any], name: str = "") -> None:
         self._many(table.upsert("sqlite", name=name), map(table.values, rows))
@@ -133,6 +133,8 @@ class SqliteDatabase:
                 return
             if application_id or transaction.read("SELECT name FROM sqlite_master LIMIT 1"):
                 raise Refused(f"{path} holds something else than a ledger; name another file with --db")
+            from trackledger.adapters.storage import schema
+
             for statement in schema.create("sqlite"):
                 transaction.execute(statement)
             self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -215,10 +217,11 @@ class SqliteWaiter:
 def _library_errors() -> Iterator[None]:
     try:
         yield
-    except sqlite3.IntegrityError as error:
-        raise IntegrityError(error) from error
-    except sqlite3.OperationalError as error:
-        raise OperationalError(error) from error
+    except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
+        from eventsourcing import persistence
+
+        name = "IntegrityError" if isinstance(error, sqlite3.IntegrityError) else "OperationalError"
+        raise getattr(persistence, name)(error) from error
 
 
 def _execute(connection: sqlite3.Connection, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:

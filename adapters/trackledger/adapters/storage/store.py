@@ -8,9 +8,10 @@ from eventsourcing.persistence import Notification
 
 from trackledger.adapters.storage.database import Database
 from trackledger.adapters.storage.schema import POISONED, POSITIONS, PositionRow
-from trackledger.projections.projector import VIEWS, Poisoned, Waiter
+from trackledger.projections.projector import Waiter
 from trackledger.projections.rebuild import Parity
 from trackledger.projections.table import Change, Table
+from trackledger.projections.tables import VIEWS, Poisoned
 
 _EVENT = "originator_id, originator_version, topic, state, notification_id"
 

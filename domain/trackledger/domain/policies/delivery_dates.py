@@ -99,9 +99,12 @@ def conclude(
 
 
 def windows(estimates: Iterable[ToldEstimate], base: datetime | None) -> list[Window]:
-    """The estimates as windows, in the order in which they were stated; those without a date to count from left out."""
+    """The estimates as windows, in the order in which they were stated.
+
+    Those without a date to count from, and those that count beyond the calendar, are left out.
+    """
     told = [w for w in (_window(t, base) for t in estimates) if w is not None]
-    return sorted(told, key=lambda w: (w.stated_at, _WEIGHT[w.source], w.starts, w.ends, w.message_id))
+    return sorted(told, key=lambda w: (w.stated_at, _WEIGHT[w.source], w.starts, w.ends, w.deadline, w.message_id))
 
 
 def count_from(checkpoints: Iterable[Checkpoint], registered_at: datetime | None) -> datetime | None:
@@ -124,7 +127,7 @@ def _is_attempt(checkpoint: Checkpoint) -> bool:
 
 def _strongest(predictions: list[Window]) -> Window | None:
     """The newest window of the source nearest to the parcel."""
-    return max(predictions, key=lambda w: (_WEIGHT[w.source], w.stated_at, w.starts, w.ends), default=None)
+    return max(predictions, key=lambda w: (_WEIGHT[w.source], w.stated_at, w.starts, w.ends, w.deadline), default=None)
 
 
 def _window(told: ToldEstimate, base: datetime | None) -> Window | None:

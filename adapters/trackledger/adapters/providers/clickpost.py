@@ -1,0 +1,289 @@
+"""What does a ClickPost message say about its parcels?
+
+Source: docs.clickpost.ai ("Tracking shipment using polling", "Tracking a shipment using webhook", "Tracking status
+codes") and ClickPost's public documentation of 2016 to 2020. A track-order answer holds the whole history of each
+waybill; a webhook is one scan, its outer object, and beside it the state of the parcel as a claim.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from trackledger.adapters.providers.base import Message, load, read, shown
+from trackledger.adapters.providers.clickpost_answers import is_webhook, parcels
+from trackledger.adapters.providers.clickpost_codes import (
+    BY_TEXT,
+    CARRIERS,
+    FAILED_DELIVERY,
+    FAILED_PICKUP,
+    LEGS,
+    MILESTONES,
+    NDR_REASONS,
+    RETURN_ORDER,
+)
+from trackledger.adapters.providers.clickpost_wire import Additional, Headline, Parcel, Scan, Webhook
+from trackledger.domain.checkpoints import (
+    Assertion,
+    AssertionKind,
+    Checkpoint,
+    Estimate,
+    EstimateSource,
+    Report,
+    Tracker,
+    content_digest,
+    fingerprint,
+    squash,
+)
+from trackledger.domain.errors import Ignored, InvalidStatement, Unreadable
+from trackledger.domain.milestones import Leg, Milestone, NdrReason
+from trackledger.domain.moments import EARLIEST, LATEST, ZoneSource, day, moment
+
+INDIA = 330
+"""Minutes east of UTC. ClickPost gives the local digits of India, whatever `Z` or `+00:00` it writes behind them."""
+
+MAX_WAYBILL = 100
+
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:T?([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+"""A time of ClickPost without its blanks, some of which stand inside (`14: 55: 13Z`)."""
+
+
+class ClickPost:
+    """Times are read in the zone `zone_offset` of the context (minutes east of UTC), else in India's.
+
+    The context's `cp_id` names the carrier where the body does not; without either the reference is `-:waybill`.
+    """
+
+    name = "clickpost"
+
+    def normalize(self, message: Message) -> list[Report]:
+        """One report per waybill of a track-order answer, or one with the single scan of a webhook.
+
+        Which of the two it is, the body tells; the channel of the reports is that of the message. One waybill that
+        cannot be read makes the whole message `Unreadable`; one that ClickPost does not know yet says nothing, and
+        when none says anything, the message is `Ignored`.
+        """
+        body = load("clickpost", message.body)
+        if not isinstance(body, dict):
+            what = f"an array of {len(body):,}" if isinstance(body, list) else shown(body)
+            raise Unreadable(f"clickpost: the body is {what}: it must be an object")
+        if is_webhook(body):
+            return [_webhook(message, read(Webhook, "clickpost", body))]
+        reports = []
+        silent = []
+        for key, said in parcels(body).items():
+            waybill = _waybill(key, "a waybill of result")
+            parcel = _parcel(said, f"result.{waybill}")
+            cp_id = parcel.additional.courier_partner_id if parcel.additional else None
+            report = None if parcel.valid is False else _report(message, waybill, cp_id, parcel, f"result.{waybill}.")
+            if report and _says_anything(report):
+                reports.append(report)
+            else:
+                silent.append(waybill)
+        if not reports:
+            raise Ignored(f"clickpost: nothing is known yet of the waybills {shown(silent)}")
+        return reports
+
+
+PROVIDER = ClickPost()
+
+
+def _webhook(message: Message, scan: Webhook) -> Report:
+    if scan.clickpost_status_code == RETURN_ORDER or scan.cp_id == -1:
+        forward = shown(scan.additional.forward_awb if scan.additional else None)
+        raise Ignored(
+            f"clickpost: a return was ordered for the forward waybill {forward}; it is not a scan of a parcel"
+        )
+    if not scan.waybill.strip():
+        raise Unreadable("clickpost: waybill is empty; the message has to name the parcel it is about")
+    waybill = _waybill(scan.waybill, "waybill")
+    return _report(message, waybill, scan.cp_id, Parcel(scans=[scan], additional=scan.additional), "")
+
+
+def _waybill(said: str, field: str) -> str:
+    waybill = said.strip()
+    if not 0 < len(waybill) <= MAX_WAYBILL or not waybill.isprintable():
+        raise Unreadable(f"clickpost: {field} is {shown(said)}: 1 to {MAX_WAYBILL} printable characters are needed")
+    return waybill
+
+
+def _parcel(said: Any, field: str) -> Parcel:
+    """What is said of one waybill; until 2017 it was a bare list of scans."""
+    if said is None:
+        return Parcel()
+    if not isinstance(said, dict | list):
+        raise Unreadable(f"clickpost: {field} is {shown(said)}: it must be what is said of a waybill")
+    return read(Parcel, "clickpost", {"scans": said} if isinstance(said, list) else said, field)
+
+
+def _report(message: Message, waybill: str, cp_id: int | None, parcel: Parcel, at: str) -> Report:
+    """`at` is the field path of the parcel with its final dot; empty for a webhook, which is no history."""
+    offset = _context(message, "zone_offset", -720, 840)
+    offset = INDIA if offset is None else offset
+    cp_id = _context(message, "cp_id", 0, 999_999) if cp_id is None else cp_id
+    about = parcel.additional or Additional()
+    # ClickPost names a carrier in polls only; for the carriers we know, both channels must give the same name.
+    carrier = CARRIERS.get(cp_id or 0) or _clean(about.courier_name or about.courier_partner_name)
+    cp = "-" if cp_id is None else str(cp_id)
+    checkpoints = tuple(
+        _checkpoint(scan, cp, waybill, offset, f"{at}scans.{index}." if at else "")
+        for index, scan in enumerate(parcel.scans or ())
+    )
+    details = {
+        "order_id": _clean(about.order_id),
+        "carrier": carrier,
+        "tracking_number": waybill,
+        "origin": _clean(about.pickup_city),
+        "destination": _clean(about.drop_city),
+        "registered_at": "",
+    }
+    if parcel.latest_status and parcel.latest_status.created_at:
+        registered = _utc(parcel.latest_status.created_at, f"{at}latest_status.", "created_at")
+        details["registered_at"] = registered.isoformat().replace("+00:00", "Z")
+    return Report(
+        account=message.account,
+        tracker=Tracker("clickpost", f"{cp}:{waybill}", carrier, waybill),
+        message_id=message.message_id,
+        channel=message.channel,
+        received_at=message.received_at,
+        checkpoints=checkpoints,
+        estimates=tuple(_estimates(about, offset, f"{at}additional.")),
+        assertions=tuple(_assertions(about, parcel.latest_status or about.latest_status, checkpoints)),
+        details={name: value for name, value in details.items() if value},
+        # An empty list is what a parcel without any scan has; it must not withdraw what was once said.
+        whole_history=bool(at and checkpoints),
+    )
+
+
+def _says_anything(report: Report) -> bool:
+    said = report.checkpoints or report.estimates or report.assertions
+    return bool(said or report.details.keys() - {"carrier", "tracking_number"})
+
+
+def _checkpoint(scan: Scan, cp_id: str, waybill: str, offset: int, at: str) -> Checkpoint:
+    code = scan.clickpost_status_code
+    digits, local = _local(scan.timestamp, at, "timestamp")
+    # ClickPost's own events are, unlike the carriers', stamped in UTC.
+    zone = 0 if code == RETURN_ORDER else offset
+    try:
+        occurred = moment(local, scan.timestamp, ZoneSource.ASSUMED, zone)
+    except InvalidStatement as error:
+        raise Unreadable(f"clickpost: {at}timestamp: {error}") from None
+    milestone, leg = _meaning(code, scan.clickpost_status_description)
+    status, remark, location = _clean(scan.status), _clean(scan.remark), _clean(scan.location)
+    said = status or _clean(scan.clickpost_status_description)
+    number = str(code)
+    return Checkpoint(
+        # No zone, creation time or place in the list: webhooks and polls have to meet in one fingerprint.
+        fingerprint=fingerprint(
+            "clickpost", cp_id, waybill, number, digits, squash(status), squash(remark), squash(location)
+        ),
+        digest=content_digest(occurred, number, said, location, remark),
+        milestone=milestone,
+        occurred=occurred,
+        id="" if scan.checkpoint_id is None else f"clickpost:{scan.checkpoint_id}",
+        leg=leg,
+        status_code=number,
+        status_said=said,
+        location=location,
+        remark=remark,
+        reported=_utc(scan.created_at, at, "created_at") if scan.created_at else None,
+    )
+
+
+def _meaning(code: int, description: str | None) -> tuple[Milestone, Leg]:
+    milestone = MILESTONES.get(code)
+    if milestone is not None:
+        return milestone, LEGS.get(code, Leg.FORWARD)
+    label = squash(description or "").replace(" ", "").replace("-", "").replace("_", "")
+    return BY_TEXT.get(label, (Milestone.UNKNOWN, Leg.FORWARD))
+
+
+def _assertions(about: Additional, headline: Headline | None, checkpoints: Iterable[Checkpoint]) -> Iterable[Assertion]:
+    """Claims about the whole parcel. None is a scan: an NDR block stays when the parcel was delivered long ago."""
+    if headline and headline.clickpost_status_code is not None:
+        said = _clean(headline.clickpost_status_description)
+        yield Assertion(AssertionKind.STATUS, str(headline.clickpost_status_code), said)
+    if about.is_stuck is not None:
+        yield Assertion(AssertionKind.STUCK, "yes" if about.is_stuck else "no")
+    if about.is_rvp:
+        yield Assertion(AssertionKind.DIRECTION, str(Leg.RETURN))
+    ndr, ndr_said = about.ndr_status_code, about.ndr_status_description
+    if about.ndr and about.ndr.ndr_bucket_code is not None:
+        ndr, ndr_said = about.ndr.ndr_bucket_code, about.ndr.ndr_description
+    if ndr is not None:
+        reason = NDR_REASONS.get(ndr, NdrReason.OTHER)
+        failed = _newest(checkpoints, FAILED_DELIVERY)
+        yield Assertion(AssertionKind.NDR, str(reason), _clean(ndr_said) or str(ndr), failed)
+    if _clean(about.npr_status_code):
+        failed = _newest(checkpoints, FAILED_PICKUP)
+        said = _clean(about.npr_status_description)
+        yield Assertion(AssertionKind.PICKUP_FAILURE, _clean(about.npr_status_code), said, failed)
+
+
+def _newest(checkpoints: Iterable[Checkpoint], code: int) -> str:
+    """The fingerprint of the newest scan of a code, empty without one."""
+    found = [(c.occurred.at, c.fingerprint) for c in checkpoints if c.status_code == str(code)]
+    return max(found)[1] if found else ""
+
+
+def _estimates(about: Additional, offset: int, at: str) -> Iterable[Estimate]:
+    if about.courier_partner_edd and about.courier_partner_edd.strip():
+        said, field = about.courier_partner_edd, f"{at}courier_partner_edd"
+        match = _TIME.fullmatch("".join(said.split()))
+        try:
+            # A calendar day, whatever follows it: shifting it to another zone would make it another day.
+            expected = day(date.fromisoformat(match[1] if match else ""), said, offset)
+        except InvalidStatement as error:
+            raise Unreadable(f"clickpost: {field}: {error}") from None
+        except ValueError:
+            raise Unreadable(f"clickpost: {field} is {shown(said)}: a date like 2022-11-03 is needed") from None
+        yield Estimate(EstimateSource.CARRIER, expected, expected, offset=offset)
+    if about.edd:
+        days = [d for d in (about.edd.min_sla, about.edd.max_sla) if d is not None]
+        if about.edd.exact_sla is not None:
+            days = [about.edd.exact_sla]
+        if days:
+            yield Estimate(EstimateSource.SLA, days_from=min(days), days_to=max(days), offset=offset)
+
+
+def _local(text: str, at: str, field: str) -> tuple[str, datetime]:
+    """The local digits to the second as text and as time; zone and fraction are decoration and dropped."""
+    match = _TIME.fullmatch("".join(text.split()))
+    if match and match[2]:
+        digits = f"{match[1]}T{match[2]}"
+        try:
+            return digits, datetime.fromisoformat(digits)
+        except ValueError:
+            pass
+    raise Unreadable(f"clickpost: {at}{field} is {shown(text)}: a time like 2022-10-31 19:56:16 is needed")
+
+
+def _utc(text: str, at: str, field: str) -> datetime:
+    """ClickPost's own clock, which is UTC although nothing says so."""
+    instant = _local(text, at, field)[1].replace(tzinfo=UTC)
+    if not EARLIEST <= instant < LATEST:
+        raise Unreadable(f"clickpost: {at}{field}: time {text!r} is not between the years 2000 and 2100")
+    return instant
+
+
+def _clean(text: str | None) -> str:
+    """The provider's text, empty for the word that some carriers send in place of nothing."""
+    text = (text or "").strip()
+    return "" if text == "None" else text
+
+
+def _context(message: Message, name: str, least: int, most: int) -> int | None:
+    said = message.context.get(name, "").strip()
+    if said in ("", "-"):
+        return None
+    try:
+        value = int(said)
+    except ValueError:
+        value = most + 1
+    if not least <= value <= most:
+        raise Unreadable(f"clickpost: {name} of the request is {shown(said)}: {least} to {most} is needed")
+    return value

@@ -1,0 +1,49 @@
+"""Which tables and views are there, and what fills each?"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections.conclusions import Conclusions
+from trackledger.projections.table import Reader, Table, View
+
+TABLES: dict[Table[Any], Callable[[Conclusions], Iterable[Any]]] = {
+    shipments.TABLE: shipments.rows,
+    timeline.TABLE: timeline.rows,
+    ndr.TABLE: ndr.rows,
+    silence.TABLE: silence.rows,
+    delivery_dates.TABLE: delivery_dates.rows,
+    delivery_dates.ESTIMATES: delivery_dates.estimate_rows,
+}
+"""Every table and what fills it."""
+
+VIEWS: tuple[View, ...] = (
+    timeline.UNMAPPED,
+    ndr.OPEN,
+    silence.STUCK,
+    delivery_dates.LATE,
+    consignments.CONSIGNMENTS,
+)
+
+POSITION = "tables"
+"""The name under which the pump keeps its place."""
+
+
+class Poisoned(Struct, frozen=True):
+    """A shipment that could not be folded at `position`: its rows stay as they were until it can be."""
+
+    shipment_id: str
+    position: int
+    reason: str
+
+
+def lag(store: Reader) -> int:
+    """How many events the tables are behind the ledger."""
+    found = store.read(
+        """SELECT (SELECT COALESCE(MAX(notification_id), 0) FROM {s}stored_events)
+                - (SELECT COALESCE(MAX(position), 0) FROM {s}positions WHERE name = :name) AS lag""",
+        name=POSITION,
+    )
+    return int(found[0]["lag"])

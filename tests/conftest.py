@@ -1,0 +1,74 @@
+"""What every test may ask for: a database of either kind, a ledger on it, and messages to feed it."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.postgres import server
+
+from trackledger.adapters.runtime import Runtime, open_runtime
+from trackledger.adapters.settings import Settings
+from trackledger.adapters.storage import open_database
+from trackledger.adapters.storage.database import Database
+
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL that is really running."""
+    if url := os.environ.get("TRACKLEDGER_TEST_POSTGRES"):
+        yield url
+    else:
+        with server() as url:
+            yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of an unused schema, dropped afterwards."""
+    import psycopg
+
+    schema = f"test_{uuid.uuid4().hex}"
+    yield f"{postgres_server}{'&' if '?' in postgres_server else '?'}schema={schema}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'.encode())
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty place for a ledger: once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def open_ledger(database_url: str) -> Iterator[Callable[[], Runtime]]:
+    """Opens the ledger at `database_url`, again with each call."""
+    opened: list[Runtime] = []
+
+    def open_() -> Runtime:
+        opened.append(open_runtime(Settings(database_url)))
+        return opened[-1]
+
+    yield open_
+    for runtime in opened:
+        runtime.close()
+
+
+@pytest.fixture
+def runtime(open_ledger: Callable[[], Runtime]) -> Runtime:
+    """An open, empty ledger."""
+    return open_ledger()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An open, empty ledger's database."""
+    database = open_database(database_url)
+    yield database
+    database.close()
