@@ -46,7 +46,9 @@ def test_without_a_failed_delivery_there_is_no_case() -> None:
 
 
 def test_failures_on_the_way_back_open_no_case() -> None:
-    assert conclude([scan("delivery_failed", "3 11:00", "return"), scan("delivery_failed", "4 11:00", "exchange")]) == []
+    assert (
+        conclude([scan("delivery_failed", "3 11:00", "return"), scan("delivery_failed", "4 11:00", "exchange")]) == []
+    )
 
 
 def test_two_failure_scans_in_one_visit_are_one_attempt() -> None:

@@ -286,4 +286,6 @@ def test_it_is_late_or_on_time_by_the_deadline_alone(
     if delivered is None:
         assert (found.on_time(just_before), found.on_time(found.promised_by)) == (None, False)
     else:
-        assert found.on_time(just_before) is found.on_time(found.promised_by) is (instant(delivered) < found.promised_by)
+        assert (
+            found.on_time(just_before) is found.on_time(found.promised_by) is (instant(delivered) < found.promised_by)
+        )

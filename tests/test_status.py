@@ -244,9 +244,7 @@ def test_a_failure_on_a_day_does_not_reopen_that_days_delivery_by_a_late_transit
 
 
 def test_a_delivery_on_a_day_follows_that_days_failures_whatever_is_scanned_after_them() -> None:
-    status = concluded(
-        scan("delivery_failed", "3 11:00"), scan("out_for_delivery", "3 15:00"), scan("delivered", "3")
-    )
+    status = concluded(scan("delivery_failed", "3 11:00"), scan("out_for_delivery", "3 15:00"), scan("delivered", "3"))
     assert status.milestone is Milestone.DELIVERED
 
 

@@ -116,34 +116,7 @@ class Shipment:
         longer. The judgement counts the checkpoints by verdict.
         """
         tracker, at = report.key, report.said_at
-        recorded: list[Checkpoint] = []
-        amended: list[Amendment] = []
-        identified: list[Identification] = []
-        reinstated: list[str] = []
-        present: set[int] = set()
-        identified_now: set[str] = set()
-        find, needs_identification = self._known.find, self._known.needs_identification
-        for checkpoint in _distinct(report.checkpoints):
-            known = find(checkpoint)
-            if known is None:
-                recorded.append(checkpoint)
-                continue
-            if needs_identification(checkpoint):
-                if checkpoint.fingerprint in identified_now:
-                    # A twin: the same scan filed twice, under two ids. The first of them took the id-less statement.
-                    recorded.append(checkpoint)
-                    continue
-                identified_now.add(checkpoint.fingerprint)
-                identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
-            present.add(id(known))
-            if known.standing == checkpoint.digest and known.withdrawn_at is None:
-                continue
-            verdict = _judge(known, checkpoint, at)
-            if verdict is Verdict.AMENDED:
-                amended.append(Amendment(checkpoint, known.standing))
-            elif verdict is Verdict.REINSTATED:
-                reinstated.append(checkpoint.id or known.key)
-        judgement = Judgement(len(recorded), len(amended), len(report.checkpoints) - len(recorded) - len(amended))
+        news = self._news(report)
         event = ReportRecorded(
             recorded_at=recorded_at,
             tracker=tracker,
@@ -152,61 +125,85 @@ class Shipment:
             channel=report.channel,
             received_at=report.received_at,
             stated_at=report.stated_at,
-            recorded=tuple(recorded),
-            amended=tuple(amended),
-            identified=tuple(identified),
-            reinstated=tuple(reinstated),
+            recorded=tuple(news.recorded),
+            amended=tuple(news.amended),
+            identified=tuple(news.identified),
+            reinstated=tuple(news.reinstated),
             estimates=tuple(e for e in report.estimates if self._is_news(tracker, "estimate", e.source, e.digest, at)),
             assertions=tuple(a for a in report.assertions if self._is_news(tracker, a.kind, a.about, a.digest, at)),
             details={n: v for n, v in report.details.items() if v and self._is_new_detail(tracker, n, v, at)},
             whole_history=withdrawals and report.whole_history,
         )
         events: list[Event] = []
-        if (
-            event.recorded
-            or event.amended
-            or event.identified
-            or event.reinstated
-            or event.estimates
-            or event.assertions
-            or event.details
-        ):
+        if news or event.estimates or event.assertions or event.details:
             events.append(event)
-        if withdrawals:
-            gone = self._withdrawn_by(report, present, recorded)
-            if gone is not None:
-                withdrawn_at, keys = gone
-                judgement.withdrawn = len(keys)
-                events.append(
-                    CheckpointsWithdrawn(
-                        recorded_at=recorded_at,
-                        tracker=tracker,
-                        provider=report.tracker.provider,
-                        message_id=report.message_id,
-                        channel=report.channel,
-                        received_at=report.received_at,
-                        said_at=withdrawn_at,
-                        keys=keys,
-                    )
-                )
+        judgement = Judgement(
+            len(news.recorded), len(news.amended), len(report.checkpoints) - len(news.recorded) - len(news.amended)
+        )
+        if withdrawals and (withdrawn := self._withdrawn_by(report, news, recorded_at)):
+            events.append(withdrawn)
+            judgement.withdrawn = len(withdrawn.keys)
         return events, judgement
 
-    def _withdrawn_by(
-        self, report: Report, present: set[int], recorded: list[Checkpoint]
-    ) -> tuple[datetime, tuple[str, ...]] | None:
+    def _news(self, report: Report) -> "_News":
+        news = _News()
+        distinct = _distinct(report.checkpoints)
+        if not self._known:
+            news.recorded += distinct
+            return news
+        at = report.said_at
+        identified_now: set[str] = set()
+        for checkpoint in distinct:
+            known = self._known.find(checkpoint)
+            if known is None:
+                news.recorded.append(checkpoint)
+                continue
+            if self._known.needs_identification(checkpoint):
+                if checkpoint.fingerprint in identified_now:
+                    # A twin: the same scan filed twice, under two ids. The first of them took the id-less statement.
+                    news.recorded.append(checkpoint)
+                    continue
+                identified_now.add(checkpoint.fingerprint)
+                news.identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
+            news.present.add(known)
+            if known.standing == checkpoint.digest and known.withdrawn_at is None:
+                continue
+            verdict = _judge(known, checkpoint, at)
+            if verdict is Verdict.AMENDED:
+                news.amended.append(Amendment(checkpoint, known.standing))
+            elif verdict is Verdict.REINSTATED:
+                news.reinstated.append(checkpoint.id or known.key)
+        return news
+
+    def _withdrawn_by(self, report: Report, news: "_News", recorded_at: datetime) -> CheckpointsWithdrawn | None:
         tracker, at = report.key, report.said_at
         snapshot = self._snapshots.get(tracker)
         if snapshot is not None and at < snapshot:
             # An older message, read late: what it alone states was already missing from the newer history.
-            return (snapshot, tuple(c.key for c in recorded)) if recorded else None
-        if not report.whole_history:
+            gone, at = [checkpoint.key for checkpoint in news.recorded], snapshot
+        elif report.whole_history:
+            gone = [
+                known.key
+                for known in self._known
+                if known.tracker == tracker
+                and known not in news.present
+                and not known.is_withdrawn
+                and known.heard_at < at
+            ]
+        else:
             return None
-        keys = tuple(
-            known.key
-            for known in self._known
-            if known.tracker == tracker and id(known) not in present and not known.is_withdrawn and known.heard_at < at
+        if not gone:
+            return None
+        return CheckpointsWithdrawn(
+            recorded_at=recorded_at,
+            tracker=tracker,
+            provider=report.tracker.provider,
+            message_id=report.message_id,
+            channel=report.channel,
+            received_at=report.received_at,
+            said_at=at,
+            keys=tuple(gone),
         )
-        return (at, keys) if keys else None
 
     def _is_news(self, tracker: str, kind: str, about: str, digest: str, at: datetime) -> bool:
         versions = self._statements.get((tracker, kind, about))
@@ -255,6 +252,22 @@ class Judgement:
 
     def __init__(self, recorded: int = 0, amended: int = 0, repeated: int = 0) -> None:
         self.recorded, self.amended, self.repeated, self.withdrawn = recorded, amended, repeated, 0
+
+
+class _News:
+    """What of a report's checkpoints is new, and which known ones it states."""
+
+    __slots__ = ("amended", "identified", "present", "recorded", "reinstated")
+
+    def __init__(self) -> None:
+        self.recorded: list[Checkpoint] = []
+        self.amended: list[Amendment] = []
+        self.identified: list[Identification] = []
+        self.reinstated: list[str] = []
+        self.present: set[Known] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self.recorded or self.amended or self.identified or self.reinstated)
 
 
 def _distinct(checkpoints: Sequence[Checkpoint]) -> Iterable[Checkpoint]:

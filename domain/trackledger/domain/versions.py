@@ -90,6 +90,9 @@ class Identities:
         self._without_id: dict[str, Known] = {}
         self._id_of: dict[str, str] = {}
 
+    def __len__(self) -> int:
+        return len(self._by_id) + len(self._without_id)
+
     def __iter__(self) -> Iterator[Known]:
         yield from self._by_id.values()
         yield from self._without_id.values()

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from trackledger.domain.checkpoints import AssertionKind, Checkpoint
+from trackledger.domain.checkpoints import AssertionKind
 from trackledger.domain.events import LedgerEvent
 from trackledger.domain.policies import attempts, delivery_dates, silence, status
 from trackledger.domain.policies.attempts import AttemptPolicy, Case
 from trackledger.domain.policies.delivery_dates import DeliveryDates
+from trackledger.domain.policies.order import in_order
 from trackledger.domain.policies.silence import Silence, SilencePolicy
 from trackledger.domain.policies.status import Status
 from trackledger.domain.statements import Statements, Told, fold
@@ -37,7 +38,7 @@ class Conclusions(Struct, frozen=True):
 def conclude(statements: Statements, policies: Policies) -> Conclusions:
     """Apply every policy to what stands; withdrawn checkpoints count for nothing."""
     told = statements.told()
-    live: list[Checkpoint] = [t.checkpoint for t in told if not t.withdrawn]
+    live = in_order(t.checkpoint for t in told if not t.withdrawn)
     said = {t.checkpoint.key: t.ndr_said for t in told if t.ndr_said}
     carrier, service = statements.detail("carrier"), statements.detail("service")
     registered = statements.detail("registered_at")

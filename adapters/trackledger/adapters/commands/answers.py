@@ -40,9 +40,10 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: s
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(text(row[column])) for column in columns))
-    Console(width=None if sys.stdout.isatty() else 240).print(grid)
+    # Into a pipe or file every row is one line, however wide.
+    Console(width=None if sys.stdout.isatty() else 100_000).print(grid)

@@ -95,14 +95,16 @@ def _in_words(answer: dict[str, Any]) -> str:
     lines.append(f"  {s['milestone']}{leg} since {text(s['since'])}, at {text(s['location'])}: {text(s['said'])}")
     if case:
         lines.append(
-            f"  failed delivery, case {case['case_no']} {case['state']}: {case['reason']}, {text(case['reason_said'])}; "
+            f"  failed delivery, case {case['case_no']} {case['state']}: "
+            f"{case['reason']} ({text(case['reason_said'])}); "
             f"{case['attempts']} attempts, act by {text(case['act_by'])}"
         )
     if quiet:
-        verdict = f"stuck, {quiet['kind']}," if quiet["is_stuck"] else f"quiet, {quiet['kind']} if so"
+        verdict = "stuck" if quiet["is_stuck"] else "stuck if nothing is heard"
         claim = {None: "says nothing of it", True: "says it is stuck", False: "says it is not stuck"}
         lines.append(
-            f"  {verdict} after {text(quiet['stuck_after'])}; the provider {claim[quiet['provider_says_stuck']]}"
+            f"  {verdict} after {text(quiet['stuck_after'])} ({quiet['kind']}); "
+            f"the provider {claim[quiet['provider_says_stuck']]}"
         )
     if dates and dates["current_to"]:
         in_time = {None: "not due yet", True: "on time", False: "late"}[dates["on_time"]]

@@ -13,7 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from trackledger.domain.errors import Refused
-from trackledger.projections.table import Dialect, Table
+from trackledger.projections.table import Dialect, Kind, Table
 
 if TYPE_CHECKING:
     from eventsourcing.persistence import StoredEvent
@@ -36,10 +36,19 @@ sqlite3.register_converter("INTEGER_BOOLEAN", lambda text: text != b"0")
 def _plain(value: Any) -> Any:
     """A value as SQLite keeps it: instants as UTC text of fixed width, lists as JSON."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
     if isinstance(value, date):
         return value.isoformat()
     return json.dumps(value) if isinstance(value, list) else value
+
+
+def _plain_rows(table: Table[Any], rows: Iterable[Any]) -> Iterator[list[Any]]:
+    times = [n for n, column in enumerate(table.columns) if column.kind in (Kind.INSTANT, Kind.DAY)]
+    for row in rows:
+        values = list(table.values(row))
+        for n in times:
+            values[n] = _plain(values[n])
+        yield values
 
 
 @cache
@@ -69,16 +78,14 @@ class SqliteTransaction:
         return list(range(first, first + len(events)))
 
     def insert(self, table: Table[Any], rows: Sequence[Any]) -> None:
-        self._many(table.insert(), map(table.values, rows))
+        self._connection.executemany(table.insert(), _plain_rows(table, rows))
 
     def upsert(self, table: Table[Any], rows: Sequence[Any], name: str = "") -> None:
-        self._many(table.upsert("sqlite", name=name), map(table.values, rows))
+        self._connection.executemany(table.upsert("sqlite", name=name), _plain_rows(table, rows))
 
     def delete(self, table: Table[Any], keys: Iterable[Any], name: str = "") -> None:
-        self._many(table.delete("sqlite", name=name), (key if isinstance(key, tuple) else (key,) for key in keys))
-
-    def _many(self, sql: str, rows: Iterable[Iterable[Any]]) -> None:
-        self._connection.executemany(sql, [tuple(map(_plain, row)) for row in rows])
+        rows = (key if isinstance(key, tuple) else (key,) for key in keys)
+        self._connection.executemany(table.delete("sqlite", name=name), rows)
 
 
 class SqliteDatabase:
@@ -120,6 +127,8 @@ class SqliteDatabase:
         self._all.append(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
+        # Pages, 40 MB: pages that many batches touch are then copied into the file once.
+        connection.execute("PRAGMA wal_autocheckpoint = 10000")
         return connection
 
     def _open(self, path: str) -> None:

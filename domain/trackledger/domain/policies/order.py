@@ -13,7 +13,11 @@ from trackledger.domain.policies.meaning import meaning
 _ARRIVED_FOR_GOOD = frozenset({Milestone.DELIVERED, Milestone.RETURNED})
 
 
-def in_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+class InOrder(list[Checkpoint]):
+    """Checkpoints that are in order already, so that several policies share one sorting."""
+
+
+def in_order(checkpoints: Iterable[Checkpoint]) -> InOrder:
     """By instant, then the provider's own order, then milestone rank, then identity; never by arrival.
 
     The rank is that of what the milestone means on its leg, so that a failed delivery and the first scan of the way
@@ -24,20 +28,23 @@ def in_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     delivery of that day do not count: with "delivered, at 12:00" and a late "in transit, at 18:00", the failure still
     comes before the delivery.
     """
+    if isinstance(checkpoints, InOrder):
+        return checkpoints
     statements = list(checkpoints)
     days = [c for c in statements if c.occurred.precision is Precision.DAY]
     timed = sorted((c for c in statements if c.occurred.precision is not Precision.DAY), key=_key)
     if not days:
-        return timed
+        return InOrder(timed)
     instants = [c.occurred.at for c in timed]
     before: dict[int, list[Checkpoint]] = {}
     for c in sorted(days, key=_key):
         before.setdefault(_place(c, timed, instants), []).append(c)
-    result: list[Checkpoint] = []
+    result = InOrder()
     for place, scan in enumerate(timed):
         result += before.get(place, ())
         result.append(scan)
-    return result + before.get(len(timed), [])
+    result += before.get(len(timed), ())
+    return result
 
 
 def _place(day: Checkpoint, timed: list[Checkpoint], instants: list[datetime]) -> int:

@@ -110,8 +110,8 @@ def conclude(
 ) -> Silence | None:
     """The deadline of an open shipment; None once the status is final or nothing gives a time to count from.
 
-    Quiet time counts from the newest scan that may tell of the parcel, for a shipment without any from `opened_at`. Where
-    that scan names a day only, it may have happened until the day's end: the allowance counts from there.
+    Quiet time counts from the newest scan that may tell of the parcel, for a shipment without any from `opened_at`.
+    Where that scan names a day only, it may have happened until the day's end: the allowance counts from there.
     """
     if status.milestone in FINAL:
         return None

@@ -1,0 +1,70 @@
+"""Does the README tell the truth? Its blocks run as they are printed."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from trackledger.adapters.cli import main
+from trackledger.projections.tables import TABLES, VIEWS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory that has the sample messages where a clone has them, and no ledger."""
+    shutil.copytree(ROOT / "tests/fixtures", tmp_path / "tests/fixtures")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRACKLEDGER_DB", raising=False)
+
+
+@pytest.mark.usefixtures("clone")
+def test_python_blocks_run_one_after_the_other() -> None:
+    names: dict[str, object] = {}
+    blocks = _blocks("python")
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+
+
+@pytest.mark.usefixtures("clone")
+def test_console_blocks_print_what_they_show() -> None:
+    for block in _blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            result = CliRunner().invoke(main, shlex.split(command)[1:])
+            assert result.output == shown, command
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_quickstart_line_runs() -> None:
+    line = next(block for block in _blocks("sh") if block.startswith("pip install uv"))
+    steps = line.strip().split(" && ")
+    assert steps[0] == "pip install uv"
+    for step in steps[1:]:
+        words = shlex.split(step)
+        assert words[:3] == ["uv", "run", "trackledger"]
+        result = CliRunner().invoke(main, words[3:])
+        assert result.exit_code == 0, result.output
+        assert "7702913348051" in result.output or "clickpost:41229035199" in result.output
+
+
+def test_ci_runs_the_readme_test_command() -> None:
+    assert "uv run pytest\n" in _blocks("sh")
+    assert "\nuv run pytest\n" in (ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_every_table_view_and_command_is_named() -> None:
+    for thing in (*TABLES, *VIEWS):
+        assert f"`{thing.name}`" in README
+    for command in main.commands:
+        assert re.search(rf"`{command}[ `]", README), command
