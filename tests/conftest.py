@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.postgres import server
 
+from support.postgres import server
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scans import instant, scan
 
+from support.scans import instant, scan
 from trackledger.domain.checkpoints import Checkpoint
 from trackledger.domain.milestones import Leg, Milestone, NdrReason, Party
 from trackledger.domain.moments import Precision

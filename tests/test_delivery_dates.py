@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scans import IST, instant, scan, when
 
+from support.scans import IST, instant, scan, when
 from trackledger.domain.checkpoints import Checkpoint, Estimate, EstimateSource
 from trackledger.domain.policies.delivery_dates import DeliveryDates, conclude, count_from, windows
 from trackledger.domain.statements import ToldEstimate

@@ -64,7 +64,7 @@ def test_ci_runs_the_readme_test_command() -> None:
 
 
 def test_every_table_view_and_command_is_named() -> None:
-    for thing in (*TABLES, *VIEWS):
-        assert f"`{thing.name}`" in README
+    for name in [table.name for table in TABLES] + [view.name for view in VIEWS]:
+        assert f"`{name}`" in README
     for command in main.commands:
         assert re.search(rf"`{command}[ `]", README), command

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from support.reports import OTHER_TRACKER, TRACKER, claim, estimate, report
 from support.scans import instant, scan
-
 from trackledger.domain.batch import Batch
 from trackledger.domain.checkpoints import Checkpoint, Registration, Report, Tracker
 from trackledger.domain.events import (
@@ -123,7 +123,7 @@ def test_the_first_report_of_an_unknown_tracker_opens_the_shipment() -> None:
 
 
 def test_everything_new_of_a_report_is_one_event() -> None:
-    said = {
+    said: dict[str, Any] = {
         "estimates": (estimate("carrier", "5"),),
         "assertions": (claim("status", "5", "In Transit"),),
         "details": {"carrier": "Delhivery", "service": ""},
@@ -409,7 +409,7 @@ def test_an_older_history_read_late_reinstates_nothing() -> None:
 
 
 def test_estimates_claims_and_details_said_again_are_nothing() -> None:
-    said = {
+    said: dict[str, Any] = {
         "estimates": (estimate("carrier", "5"), estimate("provider", "6")),
         "assertions": (claim("status", "5", "In Transit"), claim("stuck", "no")),
         "details": {"carrier": "Delhivery"},

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from support.reports import OTHER_TRACKER, TRACKER, claim, estimate, report
 from support.scans import instant, scan
-
 from trackledger.domain.checkpoints import AssertionKind, Checkpoint, Registration, Report, Tracker
 from trackledger.domain.events import Event, LedgerEvent, Opened
 from trackledger.domain.milestones import Leg, Milestone, NdrReason

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scans import instant, scan
 
+from support.scans import instant, scan
 from trackledger.domain.checkpoints import Checkpoint
 from trackledger.domain.milestones import FINAL, Leg, Milestone
 from trackledger.domain.moments import Precision

@@ -20,7 +20,6 @@ from time import perf_counter
 from benchmarks.parcels import CHECKPOINTS, reports
 from benchmarks.plain import Batch, PlainPostgres, PlainSqlite
 from support.postgres import server
-
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.projections.rebuild import rebuild
@@ -42,10 +41,10 @@ class Stopwatch:
         self.seconds = 0.0
         self.checkpoints = 0
 
-    def time(self, checkpoints: int, work: Callable[[], object]) -> None:
+    def time(self, checkpoints: int, work: Callable[..., object], *arguments: object) -> None:
         gc.collect()
         started = perf_counter()
-        work()
+        work(*arguments)
         self.seconds += perf_counter() - started
         self.checkpoints += checkpoints
 
@@ -78,12 +77,12 @@ def compare(kind: str, runtime: Runtime, plain: PlainPostgres | PlainSqlite, shi
     for batch in batches(shipments):
         n = sum(len(r.checkpoints) for r, _ in batch)
         news = [r for r, _ in batch]
-        hand.time(n, lambda batch=batch: plain.insert(batch))
-        ledger.time(n, lambda news=news: runtime.ledger.intake(news))
-        copy.time(n, lambda batch=batch: plain.copy(batch))
+        hand.time(n, plain.insert, batch)
+        ledger.time(n, runtime.ledger.intake, news)
+        copy.time(n, plain.copy, batch)
     for batch in batches(shipments):
         news = [r for r, _ in batch]
-        again.time(sum(len(r.checkpoints) for r in news), lambda news=news: runtime.ledger.intake(news))
+        again.time(sum(len(r.checkpoints) for r in news), runtime.ledger.intake, news)
     told("hand-written plain tables", hand)
     told("bare COPY" if kind == "postgresql" else "bare executemany", copy)
     told("ledger intake", ledger, hand, "plain tables")
@@ -92,7 +91,7 @@ def compare(kind: str, runtime: Runtime, plain: PlainPostgres | PlainSqlite, shi
     if isinstance(plain, PlainPostgres):
         for batch in batches(shipments, first=10_000_000):
             n = sum(len(r.checkpoints) for r, _ in batch)
-            tuned.time(n, lambda batch=batch: plain.insert_arrays(batch))
+            tuned.time(n, plain.insert_arrays, batch)
         told("plain tables tuned with binary arrays", tuned)
         told("", ledger, tuned, "tuned plain tables")
     pump = Stopwatch()
@@ -100,13 +99,13 @@ def compare(kind: str, runtime: Runtime, plain: PlainPostgres | PlainSqlite, shi
     pump.time(total, runtime.projector.catch_up)
     told("projection into all tables", pump)
     anew = Stopwatch()
-    anew.time(total, lambda: rebuild(runtime.store))
+    anew.time(total, rebuild, runtime.store)
     told("rebuild of all tables", anew)
     trickle, trickle_hand, trickle_pump = Stopwatch(), Stopwatch(), Stopwatch()
     for batch in batches(shipments // 4, per_report=1, first=20_000_000):
         news = [r for r, _ in batch]
-        trickle_hand.time(len(news), lambda batch=batch: plain.insert(batch))
-        trickle.time(len(news), lambda news=news: runtime.ledger.intake(news))
+        trickle_hand.time(len(news), plain.insert, batch)
+        trickle.time(len(news), runtime.ledger.intake, news)
         trickle_pump.time(len(news), runtime.projector.catch_up)
     told("one checkpoint a report: plain tables", trickle_hand)
     told("one checkpoint a report: ledger intake", trickle, trickle_hand, "plain tables")
@@ -122,7 +121,7 @@ def growth(kind: str, runtime: Runtime, checkpoints: int) -> None:
     for batch in batches(checkpoints // CHECKPOINTS):
         news = [r for r, _ in batch]
         n = sum(len(r.checkpoints) for r in news)
-        window.time(n, lambda news=news: runtime.ledger.intake(news))
+        window.time(n, runtime.ledger.intake, news)
         done += n
         if window.checkpoints >= step:
             first_rate = first_rate or window.rate
@@ -133,7 +132,7 @@ def growth(kind: str, runtime: Runtime, checkpoints: int) -> None:
     pump.time(checkpoints, runtime.projector.catch_up)
     say(f"  projection of all      {pump.rate:>10,.0f} /s   peak memory {memory():.0f} MiB")
     anew = Stopwatch()
-    anew.time(checkpoints, lambda: rebuild(runtime.store))
+    anew.time(checkpoints, rebuild, runtime.store)
     say(f"  rebuild of all         {anew.rate:>10,.0f} /s   peak memory {memory():.0f} MiB")
 
 

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from trackledger.domain.checkpoints import Checkpoint, Report, Tracker, content_digest, fingerprint
-from trackledger.domain.milestones import Milestone as M
+from trackledger.domain.milestones import Milestone
 from trackledger.domain.moments import Moment, ZoneSource
 
 CHECKPOINTS = 8
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
-CARRIERS = ((4, "Delhivery", 35_412_000_000_000), (5, "Blue Dart", 77_120_000_000), (6, "Xpressbees", 15_189_400_000_000))
+CARRIERS = (
+    (4, "Delhivery", 35_412_000_000_000),
+    (5, "Blue Dart", 77_120_000_000),
+    (6, "Xpressbees", 15_189_400_000_000),
+)
 PLACES = ("Faridabad_Okhla_H (Haryana)", "Bengaluru_Bommasandra_HB (Karnataka)", "Pune_Sudhwadi_GW (Maharashtra)")
+M = Milestone
 JOURNEY = (
     (1, M.INFO_RECEIVED, "Manifested", "Shipment details received from the client"),
     (4, M.PICKED_UP, "In Transit", "Shipment picked up from the client's warehouse"),

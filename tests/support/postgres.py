@@ -34,7 +34,18 @@ def server(**settings: str) -> Generator[str]:
         if identity and not all(folder.stat().st_mode & 0o001 for folder in binaries.parents):
             binaries = _readable_copy(binaries, base)
         data = base / "data"
-        initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        initdb: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
         subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=base, **identity)
         options = {"listen_addresses": "", "unix_socket_directories": str(base), "max_connections": "200", **settings}
         with (base / "log").open("wb") as log:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from support.scans import IST, instant, when
-
 from trackledger.domain.checkpoints import (
     Assertion,
     AssertionKind,
