@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.postgres import server
+from support.workers import Processes, processes
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
@@ -64,6 +65,13 @@ def open_ledger(database_url: str) -> Iterator[Callable[[], Runtime]]:
 def runtime(open_ledger: Callable[[], Runtime]) -> Runtime:
     """An open, empty ledger."""
     return open_ledger()
+
+
+@pytest.fixture(scope="session")
+def others() -> Iterator[Processes]:
+    """Eight other processes to do work at the same time."""
+    with processes(8) as running:
+        yield running
 
 
 @pytest.fixture

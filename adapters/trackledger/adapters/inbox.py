@@ -15,7 +15,8 @@ from trackledger.domain.moments import require_aware
 
 
 class Outcome(Struct, frozen=True):
-    """What became of one message. `state` is `done`, `ignored` or `parked`; the last two say why in `reason`."""
+    """What became of one message. `state` is `done`, `ignored`, `parked`, or `refused` for what was never kept; all but
+    the first say why in `reason`."""
 
     message_id: str
     state: str

@@ -1,19 +1,17 @@
 """What follows, by the policies, from what was said about one shipment?"""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import AssertionKind
-from trackledger.domain.events import LedgerEvent
 from trackledger.domain.policies import attempts, delivery_dates, silence, status
 from trackledger.domain.policies.attempts import AttemptPolicy, Case
-from trackledger.domain.policies.delivery_dates import DeliveryDates
+from trackledger.domain.policies.delivery_dates import DeliveryDates, Window
 from trackledger.domain.policies.order import in_order
 from trackledger.domain.policies.silence import Silence, SilencePolicy
 from trackledger.domain.policies.status import Status
-from trackledger.domain.statements import Statements, Told, fold
+from trackledger.domain.statements import Statements, Told
 
 
 class Policies(Struct, frozen=True):
@@ -32,7 +30,8 @@ class Conclusions(Struct, frozen=True):
     cases: list[Case]
     silence: Silence | None
     dates: DeliveryDates
-    base: datetime | None
+    windows: list[Window]
+    provider_says_stuck: bool | None
 
 
 def conclude(statements: Statements, policies: Policies) -> Conclusions:
@@ -43,6 +42,7 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
     carrier, service = statements.detail("carrier"), statements.detail("service")
     registered = statements.detail("registered_at")
     registered_at = datetime.fromisoformat(registered) if registered else None
+    claim = statements.assertion(AssertionKind.STUCK)
     concluded = status.conclude(live)
     return Conclusions(
         statements=statements,
@@ -51,16 +51,6 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
         cases=attempts.conclude(live, carrier, said, policies.attempts),
         silence=silence.conclude(concluded, live, statements.opened_at, carrier, service, policies.silence),
         dates=delivery_dates.conclude(statements.estimates, live, registered_at, concluded.delivered_at),
-        base=delivery_dates.count_from(live, registered_at),
+        windows=delivery_dates.windows(statements.estimates, delivery_dates.count_from(live, registered_at)),
+        provider_says_stuck=claim.value == "yes" if claim else None,
     )
-
-
-def provider_says_stuck(statements: Statements) -> bool | None:
-    """The provider's own flag, None when it has none."""
-    claim = statements.assertion(AssertionKind.STUCK)
-    return claim.value == "yes" if claim else None
-
-
-def conclusions(shipment_id: str, events: Iterable[LedgerEvent], policies: Policies) -> Conclusions:
-    """What follows from these events of one shipment."""
-    return conclude(fold(shipment_id, events), policies)

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trackledger.domain.policies.delivery_dates import Window, windows
-from trackledger.projections.conclusions import Conclusions
 from trackledger.projections.table import Index, Reader, Table, View
+
+if TYPE_CHECKING:
+    from trackledger.domain.policies.delivery_dates import Window
+    from trackledger.projections.conclusions import Conclusions
 
 
 class DeliveryDatesRow(Struct, frozen=True):
@@ -61,7 +63,7 @@ LATE = View("late_shipments", _LATE)
 """Open shipments past their date by the database's clock."""
 
 
-def rows(c: Conclusions) -> Iterator[DeliveryDatesRow]:
+def rows(c: "Conclusions") -> Iterator[DeliveryDatesRow]:
     """The row of one shipment."""
     d = c.dates
     promised, original, current = _span(d.promised), _span(d.original), _span(d.current)
@@ -82,9 +84,9 @@ def rows(c: Conclusions) -> Iterator[DeliveryDatesRow]:
     )
 
 
-def estimate_rows(c: Conclusions) -> Iterator[EstimateRow]:
+def estimate_rows(c: "Conclusions") -> Iterator[EstimateRow]:
     """The estimates of one shipment; those in days appear once there is a day to count from."""
-    for number, window in enumerate(windows(c.statements.estimates, c.base), start=1):
+    for number, window in enumerate(c.windows, start=1):
         yield EstimateRow(
             shipment_id=c.statements.shipment_id,
             estimate_no=number,
@@ -97,7 +99,7 @@ def estimate_rows(c: Conclusions) -> Iterator[EstimateRow]:
         )
 
 
-def _span(window: Window | None) -> tuple[date, date] | tuple[None, None]:
+def _span(window: "Window | None") -> tuple[date, date] | tuple[None, None]:
     return (window.starts, window.ends) if window else (None, None)
 
 

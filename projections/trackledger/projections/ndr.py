@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trackledger.projections.conclusions import Conclusions
 from trackledger.projections.table import Index, Reader, Table, View
+
+if TYPE_CHECKING:
+    from trackledger.projections.conclusions import Conclusions
 
 
 class NdrRow(Struct, frozen=True):
@@ -47,7 +49,7 @@ OPEN = View("ndr_open", _OPEN)
 """Cases that are not closed; `overdue` compares their deadline with the database's clock."""
 
 
-def rows(c: Conclusions) -> Iterator[NdrRow]:
+def rows(c: "Conclusions") -> Iterator[NdrRow]:
     """The rows of one shipment."""
     for case in c.cases:
         yield NdrRow(

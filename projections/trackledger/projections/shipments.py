@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from trackledger.domain.milestones import FINAL
-from trackledger.projections.conclusions import Conclusions
 from trackledger.projections.table import Index, Reader, Table
+
+if TYPE_CHECKING:
+    from trackledger.projections.conclusions import Conclusions
 
 
 class ShipmentRow(Struct, frozen=True):
@@ -55,7 +57,7 @@ TABLE = Table(
 )
 
 
-def rows(c: Conclusions) -> Iterator[ShipmentRow]:
+def rows(c: "Conclusions") -> Iterator[ShipmentRow]:
     """The row of one shipment."""
     s, status = c.statements, c.status
     provider_of = {t.checkpoint.key: t.provider for t in c.told}

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trackledger.projections.conclusions import Conclusions, provider_says_stuck
 from trackledger.projections.table import Index, Reader, Table, View
+
+if TYPE_CHECKING:
+    from trackledger.projections.conclusions import Conclusions
 
 
 class SilenceRow(Struct, frozen=True):
@@ -33,7 +35,7 @@ STUCK = View("stuck_shipments", _STUCK)
 """Shipments that are stuck by the database's clock."""
 
 
-def rows(c: Conclusions) -> Iterator[SilenceRow]:
+def rows(c: "Conclusions") -> Iterator[SilenceRow]:
     """The row of one shipment while it is open."""
     if c.silence is not None:
         yield SilenceRow(
@@ -41,7 +43,7 @@ def rows(c: Conclusions) -> Iterator[SilenceRow]:
             kind=c.silence.kind.value,
             quiet_since=c.silence.quiet_since,
             stuck_after=c.silence.stuck_after,
-            provider_says_stuck=provider_says_stuck(c.statements),
+            provider_says_stuck=c.provider_says_stuck,
             policy_version=c.silence.policy_version,
         )
 

@@ -1,15 +1,17 @@
 """Which tables and views are there, and what fills each?"""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
-from trackledger.projections.conclusions import Conclusions
 from trackledger.projections.table import Reader, Table, View
 
-TABLES: dict[Table[Any], Callable[[Conclusions], Iterable[Any]]] = {
+if TYPE_CHECKING:
+    from trackledger.projections.conclusions import Conclusions
+
+TABLES: dict[Table[Any], Callable[["Conclusions"], Iterable[Any]]] = {
     shipments.TABLE: shipments.rows,
     timeline.TABLE: timeline.rows,
     ndr.TABLE: ndr.rows,

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trackledger.projections.conclusions import Conclusions
 from trackledger.projections.table import Index, Reader, Table, View
+
+if TYPE_CHECKING:
+    from trackledger.projections.conclusions import Conclusions
 
 
 class TimelineRow(Struct, frozen=True):
@@ -58,7 +60,7 @@ UNMAPPED = View(
 """Statuses that no table maps, by the provider's own words. A view, because it is a count over rows that are there."""
 
 
-def rows(c: Conclusions) -> Iterator[TimelineRow]:
+def rows(c: "Conclusions") -> Iterator[TimelineRow]:
     """The rows of one shipment."""
     shipment_id = c.statements.shipment_id
     for told in c.told:

@@ -1,16 +1,25 @@
 """How is an answer shown: as JSON for programs, as text for people?"""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
+from unicodedata import category
 
 import click
 import msgspec
 
+_STEERING = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""The second set of control characters and those that reverse the direction of the text around them."""
+
 
 def as_json(answer: Any) -> None:
-    """One JSON document. Instants are ISO 8601 in UTC with `Z`, days `YYYY-MM-DD`."""
-    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    """One JSON document. Instants are ISO 8601 in UTC with `Z`, days `YYYY-MM-DD`.
+
+    Characters that steer a terminal are escaped, also those that JSON would allow as they are.
+    """
+    document = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
+    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document))
 
 
 def text(value: Any) -> str:
@@ -24,7 +33,15 @@ def text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     shown = str(value)
-    return shown if shown.isprintable() else shown.encode("unicode_escape").decode()
+    return shown if shown.isprintable() else "".join(map(_printable, shown))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    if category(character) == "Zs":
+        return " "
+    return character.encode("unicode_escape").decode()
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 from msgspec import Struct
 
+from trackledger.adapters.commands import answers
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import from_environment
 from trackledger.domain.errors import TrackledgerError, UsageError
@@ -30,7 +31,10 @@ class Instant(click.ParamType[datetime]):
             self.fail(f"{value!r} is not an ISO 8601 time such as 2026-11-21T09:30:00Z", param, ctx)
         if instant.tzinfo is None:
             self.fail(f"{value!r} has no zone; add one, such as Z or +05:30", param, ctx)
-        return instant.astimezone(UTC)
+        try:
+            return instant.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} is not between the years 1 and 9999 in UTC", param, ctx)
 
 
 INSTANT = Instant()
@@ -51,8 +55,8 @@ class Asked(Struct):
 def shared(command: F) -> F:
     """Add the shared options to a command, which receives them as `asked`, and tell its failures as one sentence.
 
-    They may stand before the command's name as well as after it. Exit codes: 1 when the asked-for thing is not so,
-    2 when the request makes no sense.
+    They may stand before the command's name as well as after it. Exit codes: 1 when the asked-for thing is not so or
+    the database fails, 2 when the request makes no sense.
     """
 
     @click.option("--db", metavar="URL", help="sqlite:///FILE or postgresql://…  [default: $TRACKLEDGER_DB]")
@@ -66,10 +70,25 @@ def shared(command: F) -> F:
         try:
             command(asked=asked, **kwargs)
         except TrackledgerError as error:
-            click.echo(f"trackledger: {error}", err=True)
+            _tell(str(error))
             ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except UnicodeEncodeError as error:
+            _tell(f"{error.object!r} is not text in UTF-8; correct it")
+            ctx.exit(2)
+        except Exception as error:
+            from eventsourcing.persistence import PersistenceError
+
+            if not isinstance(error, PersistenceError):
+                raise
+            _tell(f"the database failed ({error}); see that it works and try again")
+            ctx.exit(1)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _tell(failure: str) -> None:
+    sentence = answers.text(" ".join(failure.split()))
+    click.echo(f"trackledger: {sentence}", err=True)
 
 
 def now_option(command: F) -> F:

@@ -28,6 +28,8 @@ def _warn_if_behind(runtime: Runtime) -> None:
 
 
 def _matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str, Any]]:
+    if not ref:
+        raise UsageError("REF is empty; give a shipment id, reference, order id or tracking number")
     _warn_if_behind(runtime)
     found = shipments.find(runtime.database, ref, account)
     if not found:
@@ -238,11 +240,15 @@ def unmapped(asked: Asked, provider: str | None) -> None:
 def parked(asked: Asked, limit: int) -> None:
     """Messages that could not be read, with the reason, and shipments that could not be folded."""
     with asked.open() as runtime:
+        _warn_if_behind(runtime)
         messages = runtime.inbox.parked(limit)
         poisoned = runtime.database.read("SELECT * FROM {s}poisoned ORDER BY shipment_id LIMIT :limit", limit=limit)
+    if asked.as_json:
+        answers.as_json(messages + poisoned)
+        return
     columns = ("message_id", "provider", "account", "channel", "received_at", "times", "reason")
-    _show(asked, messages, columns, "no message is parked")
-    if poisoned and not asked.as_json:
+    answers.table(messages, columns, empty="no message is parked")
+    if poisoned:
         answers.table(poisoned, ("shipment_id", "position", "reason"), empty="")
 
 

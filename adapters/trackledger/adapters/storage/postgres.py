@@ -5,18 +5,19 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zlib import crc32
 
 import psycopg
-from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from trackledger.adapters.storage import schema
 from trackledger.domain.errors import Refused, UsageError
 from trackledger.projections.table import Dialect, Table
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import StoredEvent
 
 SCHEMA = "trackledger"
 POOL_SIZE = 10
@@ -29,6 +30,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 _NEXT = "UPDATE {s}ledger_head SET last = last + %s RETURNING last"
 _EVENT_TYPES = ("int8", "text", "int8", "text", "bytea")
+
+
+_LOST_RACES = (psycopg.IntegrityError, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 class PostgresTransaction:
@@ -47,7 +51,7 @@ class PostgresTransaction:
     def _execute(self, sql: str, params: dict[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
         return _execute(self._connection, self._prefix, sql, params)
 
-    def append(self, events: Sequence[StoredEvent]) -> list[int]:
+    def append(self, events: "Sequence[StoredEvent]") -> list[int]:
         found = self._connection.execute(_encoded(_NEXT.format(s=self._prefix)), (len(events),)).fetchone()
         assert found is not None
         positions = list(range(found[0] - len(events) + 1, found[0] + 1))
@@ -127,6 +131,8 @@ class PostgresDatabase:
             # Several processes may start at once; CREATE … IF NOT EXISTS races with itself.
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (crc32(self._channel.encode()),))
             if not self._exists(connection):
+                from trackledger.adapters.storage import schema
+
                 connection.execute(_encoded(f'CREATE SCHEMA IF NOT EXISTS "{self.name}"'))
                 for statement in schema.create("postgresql", self.schema):
                     connection.execute(_encoded(statement))
@@ -140,12 +146,12 @@ class PostgresDatabase:
         try:
             with self._pool.connection() as connection:
                 yield connection
-        except psycopg.IntegrityError as error:
-            raise IntegrityError(error) from error
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
-            raise IntegrityError(error) from error
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise OperationalError(error) from error
+        except (psycopg.IntegrityError, psycopg.OperationalError, PoolTimeout) as error:
+            from eventsourcing import persistence
+
+            # A deadlock or a serialization failure is a lost race like any other: nothing was stored, decide again.
+            name = "IntegrityError" if isinstance(error, _LOST_RACES) else "OperationalError"
+            raise getattr(persistence, name)(error) from error
 
     @contextmanager
     def transaction(self) -> Generator[PostgresTransaction]:
