@@ -232,7 +232,6 @@ def test_two_contents_of_one_time_are_decided_by_their_digest() -> None:
         assert standing(*events) == [("clickpost:4", last.remark, False)]
 
 
-@pytest.mark.xfail(strict=True, reason="each telling is taken for a return to the content that does not stand")
 def test_two_contents_under_one_identity_in_every_message_are_kept_once() -> None:
     shipment = having(report(BUSY, CLOSED, at="3 12:00"))
     nothing_happened(when(shipment, report(BUSY, CLOSED, at="3 13:00")))
@@ -391,14 +390,12 @@ def test_the_history_of_one_tracker_does_not_withdraw_what_another_states() -> N
     nothing_happened(when(having(other, FIRST, withdrawals=True), FIRST, withdrawals=True))
 
 
-@pytest.mark.xfail(strict=True, reason="a history that only withdrew is not remembered as the newest")
 def test_a_history_that_only_withdrew_still_is_the_newest() -> None:
     late = history(PICKED_UP, TRANSIT, OUT, at="2 10:00")
     shipment = having(FIRST, history(PICKED_UP, at="2 12:00"), withdrawals=True)
     assert when(shipment, late, withdrawals=True)[1:] == [withdrawn(late, "clickpost:3", as_of="2 12:00")]
 
 
-@pytest.mark.xfail(strict=True, reason="an older history reinstates what the newest one still leaves out")
 def test_an_older_history_read_late_reinstates_nothing() -> None:
     gone = history(PICKED_UP, at="2 12:00"), history(PICKED_UP, OUT, at="3 12:00")
     late = history(PICKED_UP, TRANSIT, at="2 15:00")
@@ -443,7 +440,6 @@ def test_a_detail_said_empty_is_not_said() -> None:
     nothing_happened(when(having(), report(at="2 09:00", details={"carrier": ""})))
 
 
-@pytest.mark.xfail(strict=True, reason="each telling is taken for a return to the window that does not stand")
 def test_two_windows_of_one_source_in_every_message_are_kept_once() -> None:
     both = (estimate("carrier", "5"), estimate("carrier", "6"))
     nothing_happened(when(having(report(at="2 09:00", estimates=both)), report(at="2 12:00", estimates=both)))

@@ -144,6 +144,13 @@ class AssertionKind(StrEnum):
     DIRECTION = "direction"
 
 
+_VALUES: dict[AssertionKind, list[str]] = {
+    AssertionKind.STUCK: ["yes", "no"],
+    AssertionKind.NDR: [reason.value for reason in NdrReason],
+    AssertionKind.DIRECTION: [leg.value for leg in Leg],
+}
+
+
 class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
     """One headline claim: the provider's own words for it, and our reading in `value`.
 
@@ -156,6 +163,11 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
     value: str
     said: str = ""
     about: str = ""
+
+    def __post_init__(self) -> None:
+        allowed = _VALUES.get(self.kind)
+        if allowed is not None and self.value not in allowed:
+            raise InvalidStatement(f"claim {self.kind} has the value {self.value!r}; use one of: {', '.join(allowed)}")
 
     @property
     def digest(self) -> str:

@@ -1,9 +1,19 @@
 """What of a report is new for this shipment, and which events follow from it?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from trackledger.domain.checkpoints import HOST, Checkpoint, Registration, Report, Tracker, tracker_key
+from trackledger.domain.checkpoints import (
+    HOST,
+    Assertion,
+    Checkpoint,
+    Estimate,
+    Registration,
+    Report,
+    Tracker,
+    tracker_key,
+)
 from trackledger.domain.events import (
     Amendment,
     CheckpointsWithdrawn,
@@ -16,6 +26,8 @@ from trackledger.domain.events import (
     TrackerLinked,
 )
 from trackledger.domain.versions import Identities, Known, Verdict, Versions
+
+S = TypeVar("S", Estimate, Assertion)
 
 
 class Shipment:
@@ -59,7 +71,8 @@ class Shipment:
                 for key in event.keys:
                     known = self._known.by_key(key)
                     if known is not None:
-                        known.withdrawn_at = max(known.withdrawn_at or event.said_at, event.said_at)
+                        known.withdraw(event.said_at)
+                self._see(event.tracker, event.said_at)
             case DetailsStated():
                 for name, value in event.details.items():
                     self._state_detail(HOST, name, value, event.recorded_at)
@@ -73,7 +86,7 @@ class Shipment:
     def _apply_report(self, event: ReportRecorded) -> None:
         tracker, at = event.tracker, event.said_at
         for identification in event.identified:
-            self._known.identify(identification.fingerprint, identification.id)
+            self._known.identify(identification.fingerprint, identification.id, at)
         for checkpoint in event.recorded:
             self._known.state(checkpoint, tracker, at)
         for amendment in event.amended:
@@ -89,7 +102,7 @@ class Shipment:
         for name, value in event.details.items():
             self._state_detail(tracker, name, value, at)
         if event.whole_history:
-            self._snapshots[tracker] = max(self._snapshots.get(tracker, at), at)
+            self._see(tracker, at)
 
     def _state(self, tracker: str, kind: str, about: str, digest: str, at: datetime) -> None:
         slot = (tracker, kind, about)
@@ -105,6 +118,9 @@ class Shipment:
             self._details[tracker, name] = Versions(value, at)
         else:
             versions.add(value, at)
+
+    def _see(self, tracker: str, at: datetime) -> None:
+        self._snapshots[tracker] = max(self._snapshots.get(tracker, at), at)
 
     def _key(self, tracker: Tracker) -> str:
         return tracker_key(self.account, tracker.provider, tracker.reference)
@@ -129,8 +145,8 @@ class Shipment:
             amended=tuple(news.amended),
             identified=tuple(news.identified),
             reinstated=tuple(news.reinstated),
-            estimates=tuple(e for e in report.estimates if self._is_news(tracker, "estimate", e.source, e.digest, at)),
-            assertions=tuple(a for a in report.assertions if self._is_news(tracker, a.kind, a.about, a.digest, at)),
+            estimates=self._new(report.estimates, lambda e: (tracker, "estimate", e.source), at),
+            assertions=self._new(report.assertions, lambda a: (tracker, a.kind, a.about), at),
             details={n: v for n, v in report.details.items() if v and self._is_new_detail(tracker, n, v, at)},
             whole_history=withdrawals and report.whole_history,
         )
@@ -152,27 +168,37 @@ class Shipment:
             news.recorded += distinct
             return news
         at = report.said_at
+        late = at < self._snapshots.get(report.key, at)
         identified_now: set[str] = set()
+        changed: list[tuple[Known, Checkpoint]] = []
         for checkpoint in distinct:
             known = self._known.find(checkpoint)
             if known is None:
                 news.recorded.append(checkpoint)
                 continue
-            if self._known.needs_identification(checkpoint):
-                if checkpoint.fingerprint in identified_now:
+            loose = self._known.identified_by(checkpoint)
+            if loose is not None:
+                if checkpoint.fingerprint in identified_now and known is loose:
                     # A twin: the same scan filed twice, under two ids. The first of them took the id-less statement.
                     news.recorded.append(checkpoint)
                     continue
                 identified_now.add(checkpoint.fingerprint)
                 news.identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
-            news.present.add(known)
+                news.state(loose, checkpoint.digest)
+            news.state(known, checkpoint.digest)
             if known.standing == checkpoint.digest and known.withdrawn_at is None:
                 continue
             verdict = _judge(known, checkpoint, at)
             if verdict is Verdict.AMENDED:
-                news.amended.append(Amendment(checkpoint, known.standing))
-            elif verdict is Verdict.REINSTATED:
+                changed.append((known, checkpoint))
+            elif verdict is Verdict.REINSTATED and not late:
                 news.reinstated.append(checkpoint.id or known.key)
+        for known, checkpoint in changed:
+            # A message that states two contents of one checkpoint returns to neither by stating both again.
+            if not (known.older and checkpoint.digest in known.older and known.standing in news.present[known]):
+                news.amended.append(Amendment(checkpoint, known.standing))
+                if late and known.is_withdrawn:
+                    news.gone.append(checkpoint.id or known.key)
         return news
 
     def _withdrawn_by(self, report: Report, news: "_News", recorded_at: datetime) -> CheckpointsWithdrawn | None:
@@ -180,7 +206,7 @@ class Shipment:
         snapshot = self._snapshots.get(tracker)
         if snapshot is not None and at < snapshot:
             # An older message, read late: what it alone states was already missing from the newer history.
-            gone, at = [checkpoint.key for checkpoint in news.recorded], snapshot
+            gone, at = [*(checkpoint.key for checkpoint in news.recorded), *news.gone], snapshot
         elif report.whole_history:
             gone = [
                 known.key
@@ -203,6 +229,23 @@ class Shipment:
             received_at=report.received_at,
             said_at=at,
             keys=tuple(gone),
+        )
+
+    def _new(self, said: Sequence[S], slot: Callable[[S], tuple[str, str, str]], at: datetime) -> tuple[S, ...]:
+        """What is news; two contents of one slot in every message, both known, are not."""
+        if not said:
+            return ()
+        stated = {(slot(one), one.digest) for one in said}
+        return tuple(
+            one
+            for one in said
+            if self._is_news(*slot(one), one.digest, at)
+            and not (
+                (versions := self._statements.get(slot(one)))
+                and versions.older
+                and one.digest in versions.older
+                and (slot(one), versions.standing) in stated
+            )
         )
 
     def _is_news(self, tracker: str, kind: str, about: str, digest: str, at: datetime) -> bool:
@@ -257,14 +300,19 @@ class Judgement:
 class _News:
     """What of a report's checkpoints is new, and which known ones it states."""
 
-    __slots__ = ("amended", "identified", "present", "recorded", "reinstated")
+    __slots__ = ("amended", "gone", "identified", "present", "recorded", "reinstated")
 
     def __init__(self) -> None:
         self.recorded: list[Checkpoint] = []
         self.amended: list[Amendment] = []
         self.identified: list[Identification] = []
         self.reinstated: list[str] = []
-        self.present: set[Known] = set()
+        self.gone: list[str] = []
+        self.present: dict[Known, set[str]] = {}
+
+    def state(self, known: Known, digest: str) -> None:
+        """Take in that the report states this content of a known checkpoint."""
+        self.present.setdefault(known, set()).add(digest)
 
     def __bool__(self) -> bool:
         return bool(self.recorded or self.amended or self.identified or self.reinstated)

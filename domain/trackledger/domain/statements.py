@@ -17,7 +17,7 @@ from trackledger.domain.events import (
     TrackerLinked,
 )
 from trackledger.domain.milestones import Leg, NdrReason
-from trackledger.domain.versions import Identities, Known
+from trackledger.domain.versions import Identities
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -60,7 +60,6 @@ class Statements:
         self.trackers: list[Tracker] = []
         self.estimates: list[ToldEstimate] = []
         self._known = Identities()
-        self._told: dict[tuple[Known, str], tuple[datetime, Told]] = {}
         self._details: dict[str, tuple[bool, datetime, str]] = {}
         self._assertions: dict[tuple[str, str], tuple[datetime, str, Assertion]] = {}
 
@@ -89,7 +88,7 @@ class Statements:
                 for key in event.keys:
                     known = self._known.by_key(key)
                     if known is not None:
-                        known.withdrawn_at = max(known.withdrawn_at or event.said_at, event.said_at)
+                        known.withdraw(event.said_at)
             case PieceLinked():
                 self.parent = event.parent
             case _:
@@ -102,7 +101,7 @@ class Statements:
         at = event.said_at
         self._hear(event.received_at)
         for identification in event.identified:
-            self._known.identify(identification.fingerprint, identification.id)
+            self._known.identify(identification.fingerprint, identification.id, at)
         for checkpoint in event.recorded:
             self._state(checkpoint, event, at)
         for amendment in event.amended:
@@ -124,9 +123,9 @@ class Statements:
     def _state(self, checkpoint: Checkpoint, event: ReportRecorded, at: datetime) -> None:
         known = self._known.state(checkpoint, event.tracker, at)
         told = Told(checkpoint, event.provider, event.channel, event.message_id, event.received_at, event.recorded_at)
-        slot = (known, checkpoint.digest)
-        if slot not in self._told or self._told[slot][0] < at:
-            self._told[slot] = (at, told)
+        tellings = known.tellings = known.tellings or {}
+        if checkpoint.digest not in tellings or tellings[checkpoint.digest][0] < at:
+            tellings[checkpoint.digest] = (at, told)
 
     def _state_detail(self, name: str, by_host: bool, at: datetime, value: str) -> None:
         stated = (by_host, at, value)
@@ -153,7 +152,8 @@ class Statements:
         leg = Leg(direction.value) if direction else Leg.FORWARD
         result = []
         for known in self._known:
-            told = self._told[known, known.standing][1]
+            assert known.tellings is not None
+            told: Told = known.tellings[known.standing][1]
             checkpoint = told.checkpoint
             ndr = self.assertion(AssertionKind.NDR, checkpoint.fingerprint) if self._assertions else None
             changes: dict[str, object] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 from trackledger.domain.checkpoints import Checkpoint
 
@@ -50,11 +51,17 @@ class Versions:
         else:
             older.add(digest)
 
+    def merge(self, other: "Versions") -> None:
+        """Take in all versions of what turned out to be the same statement."""
+        if other.older:
+            self.older = (self.older or set()) | (other.older - {self.standing})
+        self.add(other.standing, other.standing_at)
+
 
 class Known(Versions):
     """One checkpoint as known: its versions, its identity, and whether the provider still states it."""
 
-    __slots__ = ("heard_at", "key", "tracker", "withdrawn_at")
+    __slots__ = ("heard_at", "key", "tellings", "tracker", "withdrawn_at")
 
     def __init__(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> None:
         self.standing = checkpoint.digest
@@ -64,6 +71,7 @@ class Known(Versions):
         self.tracker = tracker
         self.heard_at = at
         self.withdrawn_at: datetime | None = None
+        self.tellings: dict[str, tuple[datetime, Any]] | None = None
 
     @property
     def is_withdrawn(self) -> bool:
@@ -74,6 +82,19 @@ class Known(Versions):
         """Take in a recorded version; being stated again ends a withdrawal that is older."""
         self.add(checkpoint.digest, at)
         self.heard_at = max(self.heard_at, at)
+
+    def withdraw(self, at: datetime) -> None:
+        """Take in that it was no longer stated at `at`."""
+        self.withdrawn_at = max(self.withdrawn_at or at, at)
+
+    def absorb(self, other: "Known") -> None:
+        """Take in another checkpoint that turned out to be this one."""
+        self.merge(other)
+        self.heard_at = max(self.heard_at, other.heard_at)
+        if other.withdrawn_at is not None:
+            self.withdraw(other.withdrawn_at)
+        if other.tellings:
+            self.tellings = {**other.tellings, **(self.tellings or {})}
 
 
 class Identities:
@@ -104,17 +125,26 @@ class Identities:
         id_ = self._id_of.get(checkpoint.fingerprint)
         return self._by_id[id_] if id_ is not None else self._without_id.get(checkpoint.fingerprint)
 
-    def needs_identification(self, checkpoint: Checkpoint) -> bool:
-        """Whether the statement gives an id to one that was known by its fingerprint only."""
-        return bool(checkpoint.id) and checkpoint.id not in self._by_id and checkpoint.fingerprint in self._without_id
+    def identified_by(self, checkpoint: Checkpoint) -> Known | None:
+        """What was known by its fingerprint only and is given an id by this statement."""
+        return self._without_id.get(checkpoint.fingerprint) if checkpoint.id else None
 
-    def identify(self, fingerprint: str, id_: str) -> None:
-        """Take in a recorded identification."""
-        known = self._without_id.pop(fingerprint, None)
-        if known is not None:
-            known.key = id_
-            self._by_id[id_] = known
+    def identify(self, fingerprint: str, id_: str, at: datetime) -> None:
+        """Take in a recorded identification, said at `at`."""
+        loose = self._without_id.pop(fingerprint, None)
+        if loose is not None:
             self._id_of.setdefault(fingerprint, id_)
+            known = self._adopt(loose, id_)
+            known.heard_at = max(known.heard_at, at)
+
+    def _adopt(self, loose: Known, id_: str) -> Known:
+        known = self._by_id.get(id_)
+        if known is not None:
+            known.absorb(loose)
+            return known
+        loose.key = id_
+        self._by_id[id_] = loose
+        return loose
 
     def state(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> Known:
         """Take in a recorded statement."""
@@ -125,11 +155,10 @@ class Identities:
                 known = self._without_id[fingerprint] = Known(checkpoint, tracker, at)
                 return known
         else:
-            if self._without_id:
-                self._without_id.pop(fingerprint, None)
+            loose = self._without_id.pop(fingerprint, None) if self._without_id else None
             if fingerprint not in self._id_of:
                 self._id_of[fingerprint] = id_
-            known = self._by_id.get(id_)
+            known = self._by_id.get(id_) if loose is None else self._adopt(loose, id_)
             if known is None:
                 known = self._by_id[id_] = Known(checkpoint, tracker, at)
                 return known
