@@ -242,3 +242,13 @@ def test_cases_count_every_forward_failure_once(scans: list[Checkpoint]) -> None
         assert case.opened_at <= case.last_attempt_at <= (case.closed_at or case.last_attempt_at)
         assert (case.state is CaseState.CLOSED) == (case.outcome is not None) == (case.closed_at is not None)
         assert (case.state is CaseState.OPEN) == (case.act_by is not None)
+
+
+def test_a_return_that_was_given_up_ends_as_the_delivery_it_became() -> None:
+    requested = scan("return_requested", "3 18:00", leg="return")
+    assert [(c.state, c.outcome) for c in conclude([scan("delivery_failed", "3 11:00"), requested])] == [
+        ("closed", "returning")
+    ]
+    delivered = scan("delivered", "4 12:00")
+    cases = conclude([scan("delivery_failed", "3 11:00"), requested, delivered])
+    assert [(c.outcome, c.closed_at) for c in cases] == [("delivered", delivered.occurred.at)]

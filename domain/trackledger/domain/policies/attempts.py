@@ -114,6 +114,11 @@ class _Draft:
         """A day begins before what happened in it: an ending of day precision is never before the attempt it ends."""
         self.closed = (max(at, self.last_attempt_at), outcome)
 
+    def give_up_return(self, at: datetime) -> None:
+        """A return that was announced and then not carried out did not end the case, the delivery did."""
+        if self.closed is not None and self.closed[1] is Outcome.RETURNING:
+            self.close(at, Outcome.DELIVERED)
+
 
 def _apart(a: Moment, b: Moment, gap: timedelta) -> bool:
     """Whether two failures lie apart. A day is no distance from any instant of that day."""
@@ -143,7 +148,8 @@ def conclude(
                 drafts.append(current)
             current.fail(checkpoint, policy.new_visit_after)
         elif current is None:
-            continue
+            if drafts and milestone is M.DELIVERED and checkpoint.leg is Leg.FORWARD:
+                drafts[-1].give_up_return(at)
         elif checkpoint.leg is Leg.RETURN and milestone is not M.UNKNOWN:
             current.close(at, Outcome.RETURNING)
         elif milestone is M.OUT_FOR_DELIVERY:

@@ -21,6 +21,9 @@ VERSION = "1"
 
 M = Milestone
 
+_TO_THE_SECOND = timedelta(seconds=1)
+"""A window that ends at an instant includes it."""
+
 _WEIGHT = {
     EstimateSource.SLA: 0,
     EstimateSource.PROVIDER: 1,
@@ -141,7 +144,7 @@ def _window(told: ToldEstimate, base: datetime | None) -> Window | None:
         estimate.source,
         first.local_date,
         last.local_date,
-        last.end,
+        last.end if last.precision is Precision.DAY else last.at + _TO_THE_SECOND,
         str(last.precision),
         told.stated_at,
         told.message_id,

@@ -31,7 +31,7 @@ ENDED_BY: dict[Milestone, frozenset[Milestone]] = {
     M.RETURNED: frozenset({M.RETURNED, M.PICKED_UP, M.DELIVERED}),
     M.LOST: MOVEMENT | {M.LOST, M.DAMAGED},
     M.DAMAGED: MOVEMENT | {M.DAMAGED, M.LOST, M.RETURN_REQUESTED},
-    M.CANCELLED: MOVEMENT | {M.CANCELLED, M.LOST, M.DAMAGED},
+    M.CANCELLED: MOVEMENT | {M.CANCELLED, M.LOST, M.DAMAGED, M.RETURN_REQUESTED},
     M.EXPIRED: MOVEMENT | {M.EXPIRED, M.LOST, M.DAMAGED, M.CANCELLED, M.RETURN_REQUESTED},
 }
 """Final milestone to the milestones that may follow it. Everything else after it is kept and moves nothing."""
