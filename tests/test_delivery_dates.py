@@ -89,9 +89,9 @@ def test_a_window_of_instants_is_late_after_its_last_instant() -> None:
     assert found.original is not None
     assert (found.original.starts, found.original.precision) == (date(2025, 3, 5), "second")
     assert found.promised_by == instant("5 12:00") + timedelta(seconds=1)
-    assert found.on_time(instant("5 11:59")) is None
-    assert found.on_time(instant("5 12:00")) is False
-    assert dates(told("carrier", "5 10:00", "5 12:00"), delivered="5 11:59").on_time(instant("9 12:00")) is True
+    assert found.on_time(instant("5 12:00")) is None
+    assert found.on_time(instant("5 12:01")) is False
+    assert dates(told("carrier", "5 10:00", "5 12:00"), delivered="5 12:00").on_time(instant("9 12:00")) is True
     assert dates(told("carrier", "5 10:00", "5 12:00"), delivered="5 13:00").on_time(instant("9 12:00")) is False
 
 
