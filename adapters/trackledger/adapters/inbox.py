@@ -56,36 +56,44 @@ class Inbox:
     def append(self, messages: Sequence[Message]) -> None:
         """Keep messages, in one transaction. One that is there already is counted again and waits again."""
         with self._database.transaction() as transaction:
-            for m in messages:
-                transaction.execute(
-                    """INSERT INTO {s}messages (message_id, provider, account, channel, state, received_at,
-                         last_received_at, times, recorded, amended, repeated, context, body)
-                       VALUES (:id, :provider, :account, :channel, 'waiting', :at, :at, 1, 0, 0, 0, :context, :body)
-                       ON CONFLICT (message_id) DO UPDATE SET state = 'waiting', times = messages.times + 1,
-                         last_received_at = excluded.last_received_at""",
-                    id=m.message_id,
-                    provider=m.provider,
-                    account=m.account,
-                    channel=m.channel,
-                    at=m.received_at,
-                    context=json.dumps(m.context),
-                    body=m.body,
-                )
+            transaction.execute_many(
+                """INSERT INTO {s}messages (message_id, provider, account, channel, state, received_at,
+                     last_received_at, times, recorded, amended, repeated, context, body)
+                   VALUES (:id, :provider, :account, :channel, 'waiting', :at, :at, 1, 0, 0, 0, :context, :body)
+                   ON CONFLICT (message_id) DO UPDATE SET state = 'waiting', times = messages.times + 1,
+                     last_received_at = excluded.last_received_at""",
+                [
+                    {
+                        "id": m.message_id,
+                        "provider": m.provider,
+                        "account": m.account,
+                        "channel": m.channel,
+                        "at": m.received_at,
+                        "context": json.dumps(m.context),
+                        "body": m.body,
+                    }
+                    for m in messages
+                ],
+            )
 
     @staticmethod
     def settle(transaction: Transaction, outcomes: Sequence[Outcome]) -> None:
         """Note what became of messages, in the transaction that stores their events."""
-        for o in outcomes:
-            transaction.execute(
-                """UPDATE {s}messages SET state = :state, reason = :reason, recorded = :recorded, amended = :amended,
-                     repeated = :repeated WHERE message_id = :id""",
-                id=o.message_id,
-                state=o.state,
-                reason=o.reason or None,
-                recorded=o.recorded,
-                amended=o.amended,
-                repeated=o.repeated,
-            )
+        transaction.execute_many(
+            """UPDATE {s}messages SET state = :state, reason = :reason, recorded = :recorded, amended = :amended,
+                 repeated = :repeated WHERE message_id = :id""",
+            [
+                {
+                    "id": o.message_id,
+                    "state": o.state,
+                    "reason": o.reason or None,
+                    "recorded": o.recorded,
+                    "amended": o.amended,
+                    "repeated": o.repeated,
+                }
+                for o in outcomes
+            ],
+        )
 
     def parked(self, limit: int = 100) -> list[dict[str, Any]]:
         """Messages that nobody could read and shipments that could not be folded, the oldest first."""

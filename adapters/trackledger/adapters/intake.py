@@ -69,7 +69,8 @@ def _read(message: Message) -> list[Report] | Outcome:
         return Outcome(message.message_id, "parked", reason=str(reason))
     except Exception as error:
         log.exception("message %s cannot be normalized", message.message_id)
-        failure = f"{message.provider}: the message could not be read ({type(error).__name__}: {error}); report this"
+        # Its own text may hold what no database can store; `repr` escapes that.
+        failure = f"{message.provider}: the message could not be read ({error!r}); report this"
         return Outcome(message.message_id, "parked", reason=failure)
     return reports
 

@@ -1,7 +1,9 @@
 """How is an answer shown: as JSON for programs, as text for people?"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 from unicodedata import category
@@ -50,8 +52,6 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: s
     if not rows:
         click.echo(empty)
         return
-    import sys
-
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -64,3 +64,18 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: s
         grid.add_row(*(Text(text(row[column])) for column in columns))
     # Into a pipe or file every row is one line, however wide.
     Console(width=None if sys.stdout.isatty() else 100_000).print(grid)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Any]:
+    """A progress bar on a terminal, nothing elsewhere; yields a function of (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,8 +1,5 @@
 """Which commands bring the tables up to the ledger?"""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -10,21 +7,6 @@ import click
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.options import Asked, shared
 from trackledger.projections.tables import POSITION, lag
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Any]:
-    """A progress bar on a terminal, nothing elsewhere; yields a function of (done, total)."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @click.command()
@@ -35,7 +17,7 @@ def project(asked: Asked, follow: bool) -> None:
     with asked.open() as runtime:
         behind = lag(runtime.store)
         done = 0
-        with _progress("project") as show:
+        with answers.progress("project") as show:
 
             def taken(events: int) -> None:
                 nonlocal done
@@ -71,7 +53,7 @@ def rebuild(asked: Asked, name: str | None) -> None:
 
     from trackledger.projections.rebuild import rebuild as run
 
-    with asked.open() as runtime, _progress("rebuild") as show:
+    with asked.open() as runtime, answers.progress("rebuild") as show:
         report = run(runtime.store, name, progress=show)
     if asked.as_json:
         answers.as_json([to_builtins(parity) for parity in report])

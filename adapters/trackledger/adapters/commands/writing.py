@@ -49,10 +49,11 @@ def ingest(
             raise UsageError(f"context {pair!r} is not KEY=VALUE, such as cp_id=4")
     said = dict(pair.partition("=")[::2] for pair in context)
     told: list[dict[str, Any]] = []
-    with asked.open(create=True) as runtime:
+    with asked.open(create=True) as runtime, answers.progress("ingest") as show:
         for start in range(0, len(files), FILES_A_BATCH):
             batch = files[start : start + FILES_A_BATCH]
             told += _take(runtime, batch, provider, channel, account, received_at or datetime.now(UTC), said)
+            show(len(told), len(files))
         runtime.projector.catch_up()
     if asked.as_json:
         answers.as_json(told)

@@ -22,6 +22,10 @@ class Transaction(Reader, Protocol):
         """Run a statement; the number of rows it touched."""
         ...
 
+    def execute_many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Run a statement once for each set of parameters, without waiting for each."""
+        ...
+
     def append(self, events: "Sequence[StoredEvent]") -> list[int]:
         """Append events; their notification ids, which follow on the ledger's last without gaps.
 

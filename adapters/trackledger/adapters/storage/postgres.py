@@ -51,6 +51,9 @@ class PostgresTransaction:
     def _execute(self, sql: str, params: dict[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
         return _execute(self._connection, self._prefix, sql, params)
 
+    def execute_many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
+        self._connection.cursor().executemany(_translated(sql, self._prefix), rows)
+
     def append(self, events: "Sequence[StoredEvent]") -> list[int]:
         found = self._connection.execute(_encoded(_NEXT.format(s=self._prefix)), (len(events),)).fetchone()
         assert found is not None

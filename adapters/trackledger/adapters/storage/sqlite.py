@@ -68,6 +68,10 @@ class SqliteTransaction:
     def execute(self, sql: str, **params: Any) -> int:
         return _execute(self._connection, sql, params).rowcount
 
+    def execute_many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        self._connection.executemany(_prepared(sql), plain)
+
     def append(self, events: "Sequence[StoredEvent]") -> list[int]:
         last = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'").fetchone()
         first = (last[0] if last else 0) + 1
