@@ -84,7 +84,7 @@ class Ledger(Application[str]):
         """
         keys = [report.key for report in reports]
         for report in reports:
-            require_aware(report.said_at, f"report {report.message_id!r}: time")
+            _require_zones(report)
         decisions: list[Decision] = [partial(_report, report) for report in reports]
         return self._commit(keys, keys, decisions, also)
 
@@ -139,6 +139,15 @@ class Ledger(Application[str]):
     def find(self, text: str, account: str | None = None) -> list[str]:
         """Ids of the shipments with this id, reference or tracking number; several, as numbers are not unique."""
         return list(dict.fromkeys(link.shipment_id for link in self._ledger_recorder.find_links(text, account)))
+
+
+def _require_zones(report: Report) -> None:
+    where = f"report {report.message_id!r} of {report.key}:"
+    require_aware(report.received_at, f"{where} received_at")
+    require_aware(report.said_at, f"{where} stated_at")
+    for checkpoint in report.checkpoints:
+        if checkpoint.occurred.at.tzinfo is None:
+            require_aware(checkpoint.occurred.at, f"{where} checkpoint {checkpoint.key}")
 
 
 def _call(also: Also, receipts: Sequence[Receipt], transaction: Any) -> None:
