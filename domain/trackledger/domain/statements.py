@@ -16,8 +16,8 @@ from trackledger.domain.events import (
     ReportRecorded,
     TrackerLinked,
 )
+from trackledger.domain.identities import Identities
 from trackledger.domain.milestones import Leg, NdrReason
-from trackledger.domain.versions import Identities
 
 
 class Told(Struct, frozen=True, gc=False):
