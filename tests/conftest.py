@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cli import Cli
 from support.postgres import server
 from support.workers import Processes, processes
 from trackledger.adapters.runtime import Runtime, open_runtime
@@ -80,3 +81,18 @@ def database(database_url: str) -> Iterator[Database]:
     database = open_database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def cli(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The `trackledger` command on an empty place, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRACKLEDGER_DB", raising=False)
+    return Cli(database_url)
+
+
+@pytest.fixture
+def filled(cli: Cli) -> Cli:
+    """The command on a ledger of two parcels: one whose delivery failed once, one that was never picked up."""
+    cli.ingest("poll_failed_delivery", "poll_not_picked_up")
+    return cli

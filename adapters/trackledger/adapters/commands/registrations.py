@@ -55,7 +55,7 @@ def _rows(file: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise UsageError(f"{file} line {rows.line_num}: more values than the first line has names")
             yield rows.line_num, row
     except csv.Error as error:
-        raise UsageError(f"{file} line {rows.line_num}: not CSV: {error}") from None
+        raise UsageError(f"{file} after line {rows.line_num}: not CSV: {error}") from None
 
 
 def registration(fields: Mapping[str, Any], where: str = "") -> Registration:

@@ -97,6 +97,7 @@ def _body(file: str, provider: str) -> bytes:
     """The bytes of a file, pipe or device, none of which is read beyond the limit."""
     from trackledger.adapters.providers.base import MAX_BODY
 
+    name = click.format_filename(file)
     try:
         if file == "-":
             body = sys.stdin.buffer.read(MAX_BODY + 1)
@@ -104,9 +105,9 @@ def _body(file: str, provider: str) -> bytes:
             with Path(file).open("rb") as source:
                 body = source.read(MAX_BODY + 1)
     except OSError as error:
-        raise Refused(f"{provider}: {file} cannot be read: {error.strerror}; check the path") from None
+        raise Refused(f"{provider}: {name} cannot be read: {error.strerror}; check the path") from None
     if len(body) > MAX_BODY:
-        raise Refused(f"{provider}: {file} has more than {MAX_BODY:,} bytes, the limit for one message; split it")
+        raise Refused(f"{provider}: {name} has more than {MAX_BODY:,} bytes, the limit for one message; split it")
     return body
 
 
