@@ -26,6 +26,7 @@ from trackledger.domain.events import (
 )
 from trackledger.domain.ledger import MAX_BATCH, Ledger
 from trackledger.domain.statements import fold
+from trackledger.projections import shipments
 
 ID = "default:clickpost:4:AWB1"
 OTHER_ID = "default:clickpost:9:AWB1"
@@ -555,3 +556,27 @@ def test_a_writer_that_always_loses_gives_up_with_nothing_stored(runtime: Runtim
         ledger.intake([report(FAILED, at="3 18:00")], also=lambda *_: calls.append(1))
     assert len(calls) == 20
     assert not [t for t in fold(ID, ledger.history(ID)).told() if t.checkpoint == FAILED]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "surrogate"])
+def test_text_that_no_database_can_show_again_is_told_in_its_receipt_only(runtime: Runtime, text: str) -> None:
+    odd, good = Registration("odd", details={"order_id": text}), Registration("good", details={"order_id": "a\\u0000b"})
+    first, second = runtime.ledger.register([odd, good])
+    assert first.error and not second.error
+    assert runtime.ledger.find("odd") == []
+    runtime.projector.catch_up()
+    assert [row["order_id"] for row in shipments.listed(runtime.store)] == ["a\\u0000b"]
+
+
+def test_a_text_that_is_too_long_to_be_looked_up_by_is_refused(runtime: Runtime) -> None:
+    long = "x" * 257
+    receipts = runtime.ledger.register(
+        [
+            Registration("one", details={"order_id": long}),
+            Registration("two", trackers=(Tracker("clickpost", "4:1", "Delhivery", long),)),
+            Registration("three"),
+        ]
+    )
+    assert [bool(receipt.error) for receipt in receipts] == [True, True, False]
+    assert "at most 256" in receipts[0].error
+    assert runtime.ledger.find("two") == []

@@ -6,11 +6,11 @@ from datetime import datetime
 from eventsourcing.persistence import StoredEvent
 from msgspec import Struct
 
-from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, tracker_key
+from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, require_short, tracker_key
 from trackledger.domain.errors import ShipmentNotFound, TrackerTaken, UsageError
 from trackledger.domain.events import Event, LedgerEvent, NoteAdded
 from trackledger.domain.links import Link
-from trackledger.domain.mapper import decode
+from trackledger.domain.mapper import decode, encode
 from trackledger.domain.shipment import Judgement, Shipment, fold
 
 
@@ -51,17 +51,24 @@ class Batch:
         self._shipments: dict[str, Shipment] = {}
         self._unapplied: dict[str, list[Event]] = {}
         self._withdraws = withdraws
-        self.events: list[LedgerEvent] = []
+        self._new_links: list[Link] = []
+        self.events: list[StoredEvent] = []
         self.links: list[Link] = []
 
     def decide(self, key: str, decision: Decision, now: datetime) -> Receipt:
         """Run one decision; whatever goes wrong with its shipment is told in its receipt and harms no other."""
         try:
             shipment, events, judgement = decision(self, now)
+            version = shipment.version
+            stored = [encode(LedgerEvent(shipment.id, version + n, event)) for n, event in enumerate(events, start=1)]
         except Exception as error:
+            for link in self._new_links:
+                del self._owner[link.tracker]
+            self._new_links.clear()
             return Receipt(self._owner.get(key, key), error=str(error) or repr(error))
-        version = shipment.version
-        self.events += [LedgerEvent(shipment.id, version + n, event) for n, event in enumerate(events, start=1)]
+        self.events += stored
+        self.links += self._new_links
+        self._new_links.clear()
         if events:
             self._unapplied[shipment.id] = events
         return Receipt(
@@ -80,6 +87,7 @@ class Batch:
         if not shipment.is_open:
             events += shipment.register(Registration("", report.account, (report.tracker,)), now)
             self._link(report.account, report.tracker, shipment.id)
+        require_short(report.details.values())
         news, judgement = shipment.report(report, now, withdrawals=report.tracker.provider in self._withdraws)
         return shipment, events + news, judgement
 
@@ -94,6 +102,7 @@ class Batch:
         if registration.piece_of == id_:
             raise UsageError(f"shipment {id_} cannot be a piece of itself; name its parent")
         shipment = self._shipment(id_)
+        require_short((*registration.details.values(), registration.piece_of))
         events = shipment.register(registration, now)
         for tracker in registration.trackers:
             self._link(registration.account, tracker, id_)
@@ -121,8 +130,9 @@ class Batch:
     def _link(self, account: str, tracker: Tracker, shipment_id: str) -> None:
         key = tracker_key(account, tracker.provider, tracker.reference)
         if key not in self._owner:
+            require_short((tracker.carrier, tracker.tracking_number))
             self._owner[key] = shipment_id
-            self.links.append(
+            self._new_links.append(
                 Link(
                     key,
                     account,

@@ -1,7 +1,7 @@
 """What can one message say about one shipment?"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -18,6 +18,8 @@ HOST = "host"
 """The pseudo-provider under which a host's own reference is linked to a shipment."""
 
 MAX_REFERENCE = 256
+"""Characters of a reference, a tracking number, or any other text that shipments are looked up by."""
+
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Channel = Literal["poll", "webhook"]
@@ -208,6 +210,15 @@ class Report(Struct, frozen=True):
     def said_at(self) -> datetime:
         """Which of two contradicting reports is newer: the later `said_at`."""
         return self.stated_at or self.received_at
+
+
+def require_short(texts: Iterable[str]) -> None:
+    """Raises `InvalidStatement` for a text that is too long to be looked up by: over 256 characters."""
+    for text in texts:
+        if len(text) > MAX_REFERENCE:
+            raise InvalidStatement(
+                f"text {text[:80]!r}… has {len(text):,} characters; at most {MAX_REFERENCE} are kept"
+            )
 
 
 class Registration(Struct, frozen=True):

@@ -16,7 +16,7 @@ from trackledger.domain.checkpoints import Registration, Report
 from trackledger.domain.errors import Contended, ShipmentNotFound, UsageError
 from trackledger.domain.events import LedgerEvent
 from trackledger.domain.links import Link
-from trackledger.domain.mapper import EventMapper, decode, encode
+from trackledger.domain.mapper import EventMapper, decode
 from trackledger.domain.moments import require_aware
 
 MAX_BATCH = 10_000
@@ -119,7 +119,7 @@ class Ledger(Application[str]):
             receipts = [batch.decide(name, decision, now) for name, decision in zip(names, decisions, strict=True)]
             try:
                 positions = self._ledger_recorder.insert_events(
-                    [encode(placed) for placed in batch.events],
+                    batch.events,
                     links=batch.links,
                     also=partial(_call, also, receipts) if also else None,
                 )

@@ -1,5 +1,6 @@
 """How does an event become bytes, and bytes an event again?"""
 
+import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -7,13 +8,14 @@ import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, Notification, StoredEvent
 
-from trackledger.domain.errors import UnknownEvent
+from trackledger.domain.errors import InvalidStatement, UnknownEvent
 from trackledger.domain.events import TOPICS, Event, LedgerEvent
 
 Stream: TypeAlias = Sequence[StoredEvent]
 
 _TOPIC_OF = {event_type: topic for topic, event_type in TOPICS.items()}
 _DECODER_OF = {topic: msgspec.json.Decoder(event_type) for topic, event_type in TOPICS.items()}
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,9 +40,18 @@ class EventMapper(Mapper[str]):
 
 
 def encode(placed: LedgerEvent) -> StoredEvent:
-    """One stored event; unlike the library's, without run-time protocol checks."""
+    """One stored event; unlike the library's, without run-time protocol checks.
+
+    Raises `InvalidStatement` for text with a NUL character or an unpaired surrogate, which no database can show again.
+    """
     event = placed.event
-    return StoredEvent(placed.originator_id, placed.originator_version, _TOPIC_OF[type(event)], _encode(event))
+    try:
+        state = _encode(event)
+    except UnicodeEncodeError as error:
+        raise InvalidStatement(f"text {error.object[:80]!r} holds an unpaired surrogate; leave it out") from None
+    if b"\\u0000" in state and _NUL.search(state):
+        raise InvalidStatement(f"a text of {placed.originator_id!r} holds a NUL character; leave it out")
+    return StoredEvent(placed.originator_id, placed.originator_version, _TOPIC_OF[type(event)], state)
 
 
 def decode(stored: StoredEvent) -> LedgerEvent:

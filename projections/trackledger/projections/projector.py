@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Event as Flag
 from typing import Any, Protocol
 
-from eventsourcing.persistence import Notification
+from eventsourcing.persistence import IntegrityError, Notification, OperationalError
+from msgspec import Struct
 
 from trackledger.domain.mapper import decode
 from trackledger.domain.statements import Statements, fold
@@ -22,6 +23,20 @@ IDLE = 5.0
 log = logging.getLogger("trackledger.projector")
 
 Rows = dict[Table[Any], dict[Any, Any]]
+
+
+class Step(Struct, frozen=True):
+    """What some events do to the tables; the last of them is at `position`.
+
+    `poison` are shipments that cannot be folded. Of those in `healed`, which could not be before, nothing is known about
+    the rows that are there: every one goes before the rows of `changes` are written.
+    """
+
+    events: int
+    position: int
+    changes: list[Change]
+    poison: list[Poisoned]
+    healed: list[str]
 
 
 class Waiter(Protocol):
@@ -51,19 +66,11 @@ class Store(Reader, Protocol):
         """How far the named reader has come, 0 at first."""
         ...
 
-    def poisoned(self, shipment_ids: Sequence[str]) -> set[str]:
+    def poisoned(self, shipment_ids: Sequence[str], suffix: str) -> set[str]:
         """Which of these shipments could not be folded the last time."""
         ...
 
-    def advance(
-        self,
-        name: str,
-        expected: int,
-        position: int,
-        changes: Sequence[Change],
-        poison: Sequence[Poisoned],
-        suffix: str,
-    ) -> bool:
+    def advance(self, name: str, expected: int, step: Step, suffix: str) -> bool:
         """Write rows and position in one transaction; False, with nothing written, when the position has moved."""
         ...
 
@@ -99,16 +106,26 @@ class Projector:
 
     def step(self) -> int:
         """Take in the next batch of events; their number, 0 when there were none."""
-        position = self._store.position(self._name)
-        batch = self._store.notifications(position, self._batch)
+        while True:
+            position = self._store.position(self._name)
+            step = self.plan(position, self._batch)
+            if step is None:
+                return 0
+            if self._store.advance(self._name, position, step, self._suffix):
+                return step.events
+
+    def plan(self, position: int, limit: int) -> Step | None:
+        """What the next events after a position do to tables that are at that position; None when there are none."""
+        batch = self._store.notifications(position, limit)
         if not batch:
-            return 0
+            return None
         news: dict[str, list[Notification]] = {}
         for stored in batch:
             news.setdefault(str(stored.originator_id), []).append(stored)
         older = self._store.streams([id_ for id_, new in news.items() if new[0].originator_version > 1], position)
-        broken = self._store.poisoned(list(news))
+        broken = self._store.poisoned(list(news), self._suffix)
         poison: list[Poisoned] = []
+        healed: list[str] = []
         writes: dict[Table[Any], Change] = {table: Change(table, [], []) for table in self._tables}
         for id_, new in news.items():
             try:
@@ -126,10 +143,9 @@ class Projector:
                 change.rows.extend(row for key, row in rows.items() if old.get(key) != row)
                 change.gone.extend(key for key in old if key not in rows)
             if id_ in broken:
-                poison.append(Poisoned(id_, 0, ""))
-        changes = [change for change in writes.values() if change.rows or change.gone]
-        moved = self._store.advance(self._name, position, batch[-1].id, changes, poison, self._suffix)
-        return len(batch) if moved else self.step()
+                healed.append(id_)
+        changes = [change for change in writes.values() if change.rows or change.gone or healed]
+        return Step(len(batch), batch[-1].id, changes, poison, healed)
 
     def rows(self, statements: Statements) -> Rows:
         """The rows of one shipment, by table and key."""
@@ -150,11 +166,19 @@ class Projector:
         return total
 
     def run(self, stop: Flag) -> None:
-        """Follow the ledger until `stop` is set, sleeping while nothing is committed."""
+        """Follow the ledger until `stop` is set, sleeping while nothing is committed, also through a database's restart."""
         waiter = self._store.waiter()
         try:
             while not stop.is_set():
-                if not self.step():
+                if not self._try_step():
                     waiter.wait(IDLE)
         finally:
             waiter.close()
+
+    def _try_step(self) -> int:
+        try:
+            return self.step()
+        except (OperationalError, IntegrityError) as error:
+            # A connection was lost, or a lock not given in time; nothing of the step was written.
+            log.warning("the pump could not take a step and will try again: %s", error)
+            return 0

@@ -1,21 +1,30 @@
 """How are the tables made anew from the first event on, while readers keep the old ones?"""
 
 from collections.abc import Callable, Sequence
+from secrets import token_hex
+from time import sleep
 from typing import Any, Protocol
 
 from eventsourcing.persistence import Notification
 from msgspec import Struct
 
-from trackledger.domain.errors import UsageError
+from trackledger.domain.errors import Contended, UsageError
 from trackledger.domain.mapper import decode
 from trackledger.domain.statements import fold
 from trackledger.projections.conclusions import Policies
-from trackledger.projections.projector import Projector, Store
+from trackledger.projections.projector import Projector, Step, Store
 from trackledger.projections.table import Change, Table
 from trackledger.projections.tables import POSITION, TABLES, Poisoned
 
 NEXT = "__next"
 SHIPMENTS_A_BATCH = 500
+SWITCH_ATTEMPTS = 1000
+SWITCH_PAUSE = 0.1
+"""Seconds between two attempts, in which readers have the tables."""
+
+
+Plan = Callable[[int, int], Step | None]
+"""`Projector.plan`."""
 
 
 class Parity(Struct, frozen=True):
@@ -30,7 +39,10 @@ class Parity(Struct, frozen=True):
 
 
 class RebuildStore(Store, Protocol):
-    """What a rebuild needs of a store beyond the pump."""
+    """What a rebuild needs of a store beyond the pump. `name` is the position of the new tables.
+
+    Raises `Contended` once another rebuild has begun.
+    """
 
     def head(self) -> int:
         """The position of the newest event."""
@@ -44,16 +56,19 @@ class RebuildStore(Store, Protocol):
         """Make empty new tables, in place of any that an interrupted rebuild left, and a position for them."""
         ...
 
-    def fill(self, changes: Sequence[Change], poison: Sequence[Poisoned], suffix: str) -> None:
+    def fill(self, name: str, changes: Sequence[Change], poison: Sequence[Poisoned], suffix: str) -> None:
         """Write rows into new tables."""
         ...
 
-    def compare(self, table: Table[Any], suffix: str) -> Parity:
-        """The new table against the old."""
+    def compare(self, table: Table[Any], suffix: str, upto: int) -> Parity:
+        """The new table at position `upto` against the old, of which shipments with later events are left out."""
         ...
 
-    def switch(self, tables: Sequence[Table[Any]], suffix: str, name: str, live: str) -> bool:
-        """Put the new tables in the place of the old, in one transaction; False when the two positions differ."""
+    def switch(self, tables: Sequence[Table[Any]], suffix: str, name: str, live: str, plan: Plan) -> bool:
+        """Bring the new tables to the position of the old by `plan` and put them in their place, in one transaction.
+
+        False, with nothing done, when the old are behind the new, or when a reader kept one of them locked.
+        """
         ...
 
 
@@ -66,14 +81,15 @@ def rebuild(
     """Fold the whole ledger into new tables beside the old, compare, and switch.
 
     `name` picks one table, by default all are rebuilt. Readers see the old table until the switch and the new one from
-    then on, never a part. Memory does not grow with the ledger. `progress` is told positions done and in all. Raises
-    `UsageError` for an unknown table.
+    then on, never a part, and other writers and pumps go on meanwhile. Memory does not grow with the ledger. `progress`
+    is told positions done and in all. Raises `UsageError` for an unknown table, and `Contended`, with the old tables in
+    their place, when another rebuild has begun meanwhile or readers kept the tables locked for minutes.
     """
     tables = [table for table in TABLES if name in (None, table.name)]
     if not tables:
         raise UsageError(f"no table {name!r}; use one of: {', '.join(table.name for table in TABLES)}")
     upto = store.head()
-    marker = POSITION + NEXT
+    marker = f"{POSITION}{NEXT}_{token_hex(4)}"
     store.begin_rebuild(tables, NEXT, marker, upto)
     fresh = Projector(store, policies, name=marker, suffix=NEXT, tables=tables)
     live = Projector(store, policies)
@@ -91,11 +107,17 @@ def rebuild(
                 changes[table].rows.extend(rows.values())
             done += len(stream)
         last = batch[-1][0]
-        store.fill(list(changes.values()), poison, NEXT)
+        store.fill(marker, list(changes.values()), poison, NEXT)
         progress(done, upto)
-    while True:
+    # In this order: from then on the old tables are never behind the new ones.
+    fresh.catch_up()
+    live.catch_up()
+    position = store.position(marker)
+    report = [store.compare(table, NEXT, position) for table in tables]
+    for _ in range(SWITCH_ATTEMPTS):
         fresh.catch_up()
         live.catch_up()
-        report = [store.compare(table, NEXT) for table in tables]
-        if store.switch(tables, NEXT, marker, POSITION):
+        if store.switch(tables, NEXT, marker, POSITION, fresh.plan):
             return report
+        sleep(SWITCH_PAUSE)
+    raise Contended("readers kept the tables locked, so the rebuilt ones were not put in their place; rebuild again")

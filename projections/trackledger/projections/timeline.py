@@ -46,7 +46,7 @@ TABLE = Table(
     "timeline",
     TimelineRow,
     ("shipment_id", "checkpoint_id"),
-    [Index(("provider", "status_code", "status_said"), where="milestone = 'unknown'")],
+    [Index(("provider", "status_code"), where="milestone = 'unknown'")],
 )
 
 UNMAPPED = View(
@@ -100,8 +100,14 @@ def of(store: Reader, shipment_id: str) -> list[dict[str, Any]]:
 
 def unmapped(store: Reader, provider: str | None = None) -> list[dict[str, Any]]:
     """Statuses that no table maps, the most frequent first."""
-    return store.read(
+    found = store.read(
         """SELECT * FROM {s}unmapped WHERE CAST(:provider AS TEXT) IS NULL OR provider = :provider
            ORDER BY count DESC, provider, status_code, text""",
         provider=provider,
     )
+    # SQLite does not tell of which kind the minimum of a column is.
+    return [row | {name: _instant(row[name]) for name in ("first_seen", "last_seen")} for row in found]
+
+
+def _instant(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -105,6 +105,8 @@ def _sentence(error: ValidationError, at: str = "") -> str:
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         return f"{field} is missing"
+    if first["type"] == "string_pattern_mismatch":
+        said = "it holds a NUL character"
     if first["type"] == "model_type":
         said = "it must be an object"
     return f"{field} is {shown(first['input'])}: {said[:1].lower()}{said[1:]}"

@@ -16,6 +16,8 @@ def open_database(url: str, *, create: bool = True, allow_volatile: bool = False
     database that cannot hold a ledger.
     """
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        if url[10:] == ":memory:":
+            raise UsageError("a ledger in memory cannot be shared by the connections it needs; name a file")
         database: Database = import_module(f"{__name__}.sqlite").SqliteDatabase(url[10:], create=create)
     elif url.startswith(("postgresql://", "postgres://")):
         module = import_module(f"{__name__}.postgres")

@@ -110,14 +110,17 @@ def conclude(
 ) -> Silence | None:
     """The deadline of an open shipment; None once the status is final or nothing gives a time to count from.
 
-    Quiet time counts from the newest scan that may tell of the parcel, for a shipment without any from `opened_at`.
-    Where that scan names a day only, it may have happened until the day's end: the allowance counts from there.
+    Quiet time counts from the newest scan that tells of the parcel. Without any it counts from `opened_at`, or from a
+    scan that nobody understands, where one is older. Where the newest scan names a day only, it may have happened until
+    the day's end: the allowance counts from there.
     """
     if status.milestone in FINAL:
         return None
     policy = policy or SilencePolicy()
-    scans = [c for c in in_order(checkpoints) if c.milestone is not M.UNKNOWN]
-    quiet_since = max((c.occurred.at for c in scans), default=opened_at)
+    ordered = in_order(checkpoints)
+    scans = [c for c in ordered if c.milestone is not M.UNKNOWN]
+    begun = min((at for at in (opened_at, ordered[0].occurred.at if ordered else None) if at is not None), default=None)
+    quiet_since = max((c.occurred.at for c in scans), default=begun)
     if quiet_since is None:
         return None
     heard_until = max(quiet_since, scans[-1].occurred.end) if scans else quiet_since
