@@ -1,6 +1,7 @@
 """How does a line of a file, or a set of flags, become a registration?"""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from io import StringIO
@@ -94,7 +95,10 @@ def _tracker(text: str, carrier: str, tracking_number: str) -> Tracker:
     provider, _, reference = text.partition(":")
     if not reference:
         raise UsageError(f"tracker {_brief(text)} is not PROVIDER:REFERENCE, such as clickpost:4:4210610508756")
-    known(provider)
+    source = known(provider)
+    if not re.fullmatch(source.reference_form, reference):
+        example = f"{provider}:{source.reference_like}"
+        raise UsageError(f"tracker {_brief(text)} is not of {provider}'s form, such as {example}")
     return Tracker(provider, reference, carrier, tracking_number)
 
 

@@ -49,9 +49,15 @@ class Message(Struct, frozen=True):
 
 
 class Provider(Protocol):
-    """A provider, as one literal module: its words in, reports out."""
+    """A provider, as one literal module: its words in, reports out.
+
+    `reference_form` is the regular expression that its tracker references match as a whole, `reference_like` one of
+    them; a tracker registered under another form would never meet a report.
+    """
 
     name: str
+    reference_form: str
+    reference_like: str
 
     def normalize(self, message: Message) -> list[Report]:
         """Everything the message says, one report per tracker.

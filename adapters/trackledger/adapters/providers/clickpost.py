@@ -58,6 +58,8 @@ class ClickPost:
     """
 
     name = "clickpost"
+    reference_form = r"(?:[0-9]+|-):.{1,100}"
+    reference_like = "4:4210610508756"
 
     def normalize(self, message: Message) -> list[Report]:
         """One report per waybill of a track-order answer, or one with the single scan of a webhook.
