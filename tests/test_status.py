@@ -71,7 +71,16 @@ def test_a_return_under_way_after_delivered_reopens() -> None:
 def test_a_new_pickup_after_delivered_reopens() -> None:
     status = concluded(scan("delivered", "3 17:12"), scan("picked_up", "9 10:00"))
     assert (status.milestone, status.rule) == (Milestone.PICKED_UP, "picked_up_after_delivered")
-    assert status.delivered_at is None
+    assert status.delivered_at == instant("3 17:12")
+    out_again = concluded(
+        scan("delivered", "3 17:12"), scan("picked_up", "9 10:00"), scan("out_for_delivery", "9 11:00")
+    )
+    assert out_again.delivered_at is None
+
+
+def test_a_booking_filed_late_does_not_take_back_a_movement() -> None:
+    status = concluded(scan("picked_up", "3 10:00"), scan("in_transit", "3 12:00"), scan("info_received", "3 12:30"))
+    assert (status.milestone, status.because) == (Milestone.IN_TRANSIT, status.because[:1])
 
 
 def test_delivered_again_after_a_new_pickup_counts_from_the_second_delivery() -> None:

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trackledger.adapters.providers.base import Message
 from trackledger.adapters.storage.database import Database, Transaction
@@ -53,9 +54,14 @@ class Inbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, messages: Sequence[Message]) -> None:
-        """Keep messages, in one transaction. One that is there already is counted again and waits again."""
+    def append(self, messages: Sequence[Message]) -> list[Message]:
+        """Keep messages, in one transaction. One that is there already is counted again and waits again.
+
+        Returns them as they are to be read: a webhook that was delivered again says what it said the first time, so it
+        keeps the time of its first arrival. A poll that was answered the same again confirms it for its own time.
+        """
         with self._database.transaction() as transaction:
+            first = self._first_arrivals(transaction, [m.message_id for m in messages if m.channel == "webhook"])
             transaction.execute_many(
                 """INSERT INTO {s}messages (message_id, provider, account, channel, state, received_at,
                      last_received_at, times, recorded, amended, repeated, context, body)
@@ -72,9 +78,39 @@ class Inbox:
                         "context": json.dumps(m.context),
                         "body": m.body,
                     }
-                    for m in messages
+                    # In one order for all writers, so that they wait for each other instead of deadlocking.
+                    for m in sorted(messages, key=lambda m: m.message_id)
                 ],
             )
+        return [replace(m, received_at=first.get(m.message_id, m.received_at)) for m in messages]
+
+    def _first_arrivals(self, transaction: Transaction, message_ids: Sequence[str]) -> dict[str, datetime]:
+        found = transaction.read(
+            f"""SELECT message_id, received_at FROM {{s}}messages
+                WHERE {self._database.any_of("message_id", "ids")}""",
+            ids=list(message_ids),
+        )
+        return {row["message_id"]: row["received_at"] for row in found}
+
+    def waiting(self, limit: int) -> list[Message]:
+        """Messages that were kept and not yet taken in, as when a process died in between, the oldest first."""
+        found = self._database.read(
+            """SELECT message_id, provider, account, channel, received_at, last_received_at, body, context
+               FROM {s}messages WHERE state = 'waiting' ORDER BY received_at, message_id LIMIT :limit""",
+            limit=limit,
+        )
+        return [
+            Message(
+                row["message_id"],
+                row["provider"],
+                row["account"],
+                row["channel"],
+                row["received_at"] if row["channel"] == "webhook" else row["last_received_at"],
+                row["body"],
+                json.loads(row["context"]),
+            )
+            for row in found
+        ]
 
     @staticmethod
     def settle(transaction: Transaction, outcomes: Sequence[Outcome]) -> None:
@@ -91,12 +127,12 @@ class Inbox:
                     "amended": o.amended,
                     "repeated": o.repeated,
                 }
-                for o in outcomes
+                for o in sorted(outcomes, key=lambda o: o.message_id)
             ],
         )
 
     def parked(self, limit: int = 100) -> list[dict[str, Any]]:
-        """Messages that nobody could read and shipments that could not be folded, the oldest first."""
+        """Messages that nobody could read, the oldest first."""
         return self._database.read(
             """SELECT message_id, provider, account, channel, received_at, times, reason FROM {s}messages
                WHERE state = 'parked' ORDER BY received_at, message_id LIMIT :limit""",

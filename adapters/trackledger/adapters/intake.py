@@ -12,6 +12,8 @@ from trackledger.domain.checkpoints import Report
 from trackledger.domain.errors import Ignored, InvalidStatement, MessageError
 from trackledger.domain.ledger import MAX_BATCH, Ledger
 
+RESUMED_AT_ONCE = 50
+
 log = logging.getLogger("trackledger.intake")
 
 
@@ -28,7 +30,17 @@ class Intake:
         Events and outcomes of a batch are one transaction. A message that cannot be read is parked with its reason, and
         so is one with a shipment that cannot be decided; neither holds back another.
         """
-        self._inbox.append(messages)
+        return self._take(self._inbox.append(messages))
+
+    def resume(self) -> int:
+        """Take in what was kept and not taken in, as when a process died in between; the number of messages."""
+        total = 0
+        while messages := self._inbox.waiting(RESUMED_AT_ONCE):
+            self._take(messages)
+            total += len(messages)
+        return total
+
+    def _take(self, messages: Sequence[Message]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         batch: list[tuple[Message, list[Report] | Outcome]] = []
         size = 0

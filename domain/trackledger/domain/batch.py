@@ -101,7 +101,12 @@ class Batch:
         id_ = owners[0] if owners else keys[0]
         if registration.piece_of == id_:
             raise UsageError(f"shipment {id_} cannot be a piece of itself; name its parent")
+        if registration.piece_of and registration.piece_of not in self._owner:
+            raise ShipmentNotFound(f"no shipment {registration.piece_of!r} to be a piece of; register it first")
         shipment = self._shipment(id_)
+        taken = shipment.reference_key
+        if registration.reference and taken not in ("", keys[0]):
+            raise TrackerTaken(f"{id_} is registered as {taken} already; register {keys[0]} with trackers of its own")
         require_short((*registration.details.values(), registration.piece_of))
         events = shipment.register(registration, now)
         for tracker in registration.trackers:

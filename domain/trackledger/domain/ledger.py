@@ -95,8 +95,9 @@ class Ledger(Application[str]):
         receipt's `error`. Raises `InvalidStatement` for an ill-formed name; then nothing of the batch is stored.
         """
         keys = [registration_keys(registration) for registration in registrations]
+        wanted = [k for some in keys for k in some] + [r.piece_of for r in registrations if r.piece_of]
         decisions: list[Decision] = [partial(_register, registration) for registration in registrations]
-        return self._commit([k for some in keys for k in some], [some[0] for some in keys], decisions, None)
+        return self._commit(wanted, [some[0] for some in keys], decisions, None)
 
     def note(self, shipment_id: str, text: str, actor: str) -> Receipt:
         """Add a remark to a shipment; a missing shipment is told in the receipt's `error`."""

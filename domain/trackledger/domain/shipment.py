@@ -47,6 +47,12 @@ class Shipment:
         """Whether the shipment exists in the ledger."""
         return self.version > 0
 
+    @property
+    def reference_key(self) -> str:
+        """The key under which the host registered it, empty when it did not."""
+        prefix = f"{self.account}:{HOST}:"
+        return next((key for key in self.trackers if key.startswith(prefix)), "")
+
     def apply(self, event: Event) -> None:
         """Fold one event."""
         self.version += 1
@@ -126,7 +132,9 @@ class Shipment:
             amended=tuple(news.amended),
             identified=tuple(news.identified),
             reinstated=tuple(news.reinstated),
-            estimates=self._slots.news({((tracker, "estimate", e.source), e.digest): e for e in report.estimates}, at),
+            estimates=self._slots.news(
+                {((tracker, "estimate", e.source), e.digest): e for e in report.estimates}, at, first_told=True
+            ),
             assertions=self._slots.news({((tracker, a.kind, a.about), a.digest): a for a in report.assertions}, at),
             details=self._new_details(tracker, report.details, at),
             whole_history=withdrawals and report.whole_history,

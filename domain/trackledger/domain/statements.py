@@ -16,7 +16,7 @@ from trackledger.domain.events import (
     ReportRecorded,
     TrackerLinked,
 )
-from trackledger.domain.identities import Identities
+from trackledger.domain.identities import Identities, Known
 from trackledger.domain.milestones import Leg, NdrReason
 
 
@@ -58,7 +58,7 @@ class Statements:
         self.opened_at: datetime | None = None
         self.last_heard_at: datetime | None = None
         self.trackers: list[Tracker] = []
-        self.estimates: list[ToldEstimate] = []
+        self._estimates: list[tuple[str, ToldEstimate]] = []
         self._known = Identities()
         self._details: dict[str, tuple[bool, datetime, str]] = {}
         self._assertions: dict[tuple[str, str], tuple[datetime, str, Assertion]] = {}
@@ -82,7 +82,7 @@ class Statements:
                 for name, value in event.details.items():
                     self._state_detail(name, True, event.recorded_at, value)
                 if event.promised:
-                    self.estimates.append(ToldEstimate(event.promised, event.recorded_at, ""))
+                    self._estimates.append((HOST, ToldEstimate(event.promised, event.recorded_at, "")))
             case CheckpointsWithdrawn():
                 self._hear(event.received_at)
                 for key in event.keys:
@@ -111,7 +111,7 @@ class Statements:
             if known is not None:
                 known.heard_at = max(known.heard_at, at)
         for estimate in event.estimates:
-            self.estimates.append(ToldEstimate(estimate, at, event.message_id))
+            self._estimates.append((event.tracker, ToldEstimate(estimate, at, event.message_id)))
         for assertion in event.assertions:
             slot = (str(assertion.kind), assertion.about)
             claim = (at, assertion.digest, assertion)
@@ -132,6 +132,18 @@ class Statements:
         if name not in self._details or self._details[name] < stated:
             self._details[name] = stated
 
+    @property
+    def estimates(self) -> list[ToldEstimate]:
+        """Every estimate in the order of its statement, one that was only repeated once, from its first telling on."""
+        standing: dict[tuple[str, str], str] = {}
+        result = []
+        for who, told in sorted(self._estimates, key=lambda e: (e[1].stated_at, e[1].estimate.digest, e[0])):
+            slot = (who, str(told.estimate.source))
+            if standing.get(slot) != told.estimate.digest:
+                standing[slot] = told.estimate.digest
+                result.append(told)
+        return result
+
     def detail(self, name: str) -> str:
         """The last word on one of `DETAILS`, the host's before any provider's; empty when nobody said."""
         stated = self._details.get(name)
@@ -141,6 +153,13 @@ class Statements:
         """The newest headline claim of a kind."""
         claim = self._assertions.get((str(kind), about))
         return claim[2] if claim else None
+
+    def _ndr_of(self, known: Known) -> Assertion | None:
+        """The newest claim that explains this failure, under any of the fingerprints that its versions had."""
+        fingerprints = {told.checkpoint.fingerprint for _, told in (known.tellings or {}).values()}
+        claims = (self._assertions.get((AssertionKind.NDR.value, fingerprint)) for fingerprint in fingerprints)
+        newest = max((claim for claim in claims if claim), key=lambda claim: claim[:2], default=None)
+        return newest[2] if newest else None
 
     def told(self) -> list[Told]:
         """Every checkpoint in its standing version, withdrawn ones marked, sorted by key.
@@ -155,7 +174,7 @@ class Statements:
             assert known.tellings is not None
             told: Told = known.tellings[known.standing][1]
             checkpoint = told.checkpoint
-            ndr = self.assertion(AssertionKind.NDR, checkpoint.fingerprint) if self._assertions else None
+            ndr = self._ndr_of(known) if self._assertions else None
             changes: dict[str, object] = {}
             if checkpoint.id != known.key and not known.key.startswith("~"):
                 changes["id"] = known.key

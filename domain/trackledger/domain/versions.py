@@ -32,6 +32,7 @@ class Versions:
     def add(self, digest: str, at: datetime) -> None:
         """Take in a recorded version."""
         if digest == self.standing:
+            self.standing_at = min(self.standing_at, at)
             return
         older = self.older = self.older or set()
         if (at, digest) > (self.standing_at, self.standing):
@@ -68,12 +69,21 @@ class Slots:
         else:
             versions.add(digest, at)
 
-    def news(self, said: Mapping[tuple[Slot, str], S], at: datetime) -> tuple[S, ...]:
+    def news(self, said: Mapping[tuple[Slot, str], S], at: datetime, *, first_told: bool = False) -> tuple[S, ...]:
         """Of the statements that one message makes, by slot and digest, those worth recording.
 
-        A message that states two contents of one slot returns to neither by stating both again.
+        A message that states two contents of one slot returns to neither by stating both again. Where it matters since
+        when a statement was made, `first_told`, the same said earlier is news too.
         """
-        return tuple(statement for (slot, digest), statement in said.items() if self._is_news(slot, digest, at, said))
+        return tuple(
+            statement
+            for (slot, digest), statement in said.items()
+            if self._is_news(slot, digest, at, said) or (first_told and self._is_earlier(slot, digest, at))
+        )
+
+    def _is_earlier(self, slot: Slot, digest: str, at: datetime) -> bool:
+        versions = self._versions.get(slot)
+        return versions is not None and versions.standing == digest and at < versions.standing_at
 
     def _is_news(self, slot: Slot, digest: str, at: datetime, said: Container[tuple[Slot, str]]) -> bool:
         versions = self._versions.get(slot)

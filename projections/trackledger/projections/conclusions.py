@@ -5,6 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import AssertionKind
+from trackledger.domain.milestones import Leg, Milestone
 from trackledger.domain.policies import attempts, delivery_dates, silence, status
 from trackledger.domain.policies.attempts import AttemptPolicy, Case
 from trackledger.domain.policies.delivery_dates import DeliveryDates, Window
@@ -44,13 +45,18 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
     registered_at = datetime.fromisoformat(registered) if registered else None
     claim = statements.assertion(AssertionKind.STUCK)
     concluded = status.conclude(live)
+    direction = statements.assertion(AssertionKind.DIRECTION)
+    arrived_at = concluded.delivered_at
+    if direction and direction.value == Leg.RETURN and concluded.milestone is Milestone.RETURNED:
+        # A reverse pickup is meant for the merchant: there it has arrived.
+        arrived_at = concluded.since
     return Conclusions(
         statements=statements,
         told=told,
         status=concluded,
         cases=attempts.conclude(live, carrier, said, policies.attempts),
         silence=silence.conclude(concluded, live, statements.opened_at, carrier, service, policies.silence),
-        dates=delivery_dates.conclude(statements.estimates, live, registered_at, concluded.delivered_at),
+        dates=delivery_dates.conclude(statements.estimates, live, registered_at, arrived_at),
         windows=delivery_dates.windows(statements.estimates, delivery_dates.count_from(live, registered_at)),
         provider_says_stuck=claim.value == "yes" if claim else None,
     )

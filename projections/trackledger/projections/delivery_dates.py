@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from trackledger.domain.policies.lateness import on_time
 from trackledger.projections.table import Index, Reader, Table, View
 
 if TYPE_CHECKING:
@@ -117,17 +118,16 @@ def late(store: Reader, now: datetime, *, account: str | None = None, limit: int
 
 def of(store: Reader, shipment_id: str, now: datetime) -> dict[str, Any] | None:
     """The dates of one shipment, with `on_time` as of `now`: true, false, or None while that is open."""
-    found = store.read("SELECT * FROM {s}delivery_dates WHERE shipment_id = :id", id=shipment_id)
+    found = store.read(
+        """SELECT d.*, s.is_final FROM {s}delivery_dates d JOIN {s}shipments s ON s.shipment_id = d.shipment_id
+           WHERE d.shipment_id = :id""",
+        id=shipment_id,
+    )
     if not found:
         return None
     row = found[0]
-    promised_by, delivered_at = row["promised_by"], row["delivered_at"]
-    on_time = None
-    if promised_by is not None and delivered_at is not None:
-        on_time = delivered_at < promised_by
-    elif promised_by is not None and now >= promised_by:
-        on_time = False
-    return row | {"on_time": on_time}
+    ended = row.pop("is_final")
+    return row | {"on_time": on_time(row["promised_by"], row["delivered_at"], now, ended=ended)}
 
 
 def estimates(store: Reader, shipment_id: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from trackledger.projections.tables import POSITION, lag
 def project(asked: Asked, follow: bool) -> None:
     """Bring the tables up to the ledger, once or for ever."""
     with asked.open() as runtime:
+        runtime.intake.resume()
         behind = lag(runtime.store)
         done = 0
         with answers.progress("project") as show:

@@ -68,15 +68,6 @@ class Provider(Protocol):
         ...
 
 
-def parse(model: type[W], provider: str, body: bytes) -> W:
-    """The wire model of a JSON body. Raises `Unreadable` with one sentence that names the field and its value."""
-    _limit(provider, body)
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise Unreadable(f"{provider}: {_sentence(error)}") from None
-
-
 def load(provider: str, body: bytes) -> Any:
     """A JSON body, for a provider whose messages differ so much that the body has to tell which model reads it.
 
@@ -91,7 +82,8 @@ def load(provider: str, body: bytes) -> Any:
 
 
 def read(model: type[W], provider: str, value: Any, at: str = "") -> W:
-    """The wire model of a loaded value, found at the field path `at`. Raises `Unreadable` as `parse` does."""
+    """The wire model of a loaded value, found at the field path `at`. Raises `Unreadable` with one
+    sentence that names the field and its value."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -211,8 +211,8 @@ def _assertions(about: Additional, headline: Headline | None, checkpoints: Itera
         yield Assertion(AssertionKind.STATUS, str(headline.clickpost_status_code), said)
     if about.is_stuck is not None:
         yield Assertion(AssertionKind.STUCK, "yes" if about.is_stuck else "no")
-    if about.is_rvp:
-        yield Assertion(AssertionKind.DIRECTION, str(Leg.RETURN))
+    if about.is_rvp is not None:
+        yield Assertion(AssertionKind.DIRECTION, str(Leg.RETURN if about.is_rvp else Leg.FORWARD))
     ndr, ndr_said = about.ndr_status_code, about.ndr_status_description
     if about.ndr and about.ndr.ndr_bucket_code is not None:
         ndr, ndr_said = about.ndr.ndr_bucket_code, about.ndr.ndr_description

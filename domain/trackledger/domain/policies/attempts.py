@@ -15,8 +15,6 @@ from trackledger.domain.milestones import PARTY, Leg, Milestone, NdrReason, Part
 from trackledger.domain.moments import Moment, Precision
 from trackledger.domain.policies.order import in_order
 
-VERSION = "1"
-
 M = Milestone
 
 NEW_VISIT_AFTER = timedelta(hours=12)

@@ -14,10 +14,9 @@ from trackledger.domain.checkpoints import Checkpoint, Estimate, EstimateSource
 from trackledger.domain.errors import InvalidStatement
 from trackledger.domain.milestones import Leg, Milestone
 from trackledger.domain.moments import Precision, ZoneSource, day
+from trackledger.domain.policies.lateness import on_time
 from trackledger.domain.policies.order import in_order
 from trackledger.domain.statements import ToldEstimate
-
-VERSION = "1"
 
 M = Milestone
 
@@ -58,12 +57,8 @@ class DeliveryDates(Struct, frozen=True):
     promised_by: datetime | None
 
     def on_time(self, now: datetime) -> bool | None:
-        """True when it came in time, False when it did not or still has not, None when that is open or unknowable."""
-        if self.promised_by is None:
-            return None
-        if self.delivered_at is not None:
-            return self.delivered_at < self.promised_by
-        return False if now >= self.promised_by else None
+        """See `lateness.on_time`, of a journey that has not ended otherwise."""
+        return on_time(self.promised_by, self.delivered_at, now)
 
 
 def conclude(
@@ -116,7 +111,9 @@ def count_from(checkpoints: Iterable[Checkpoint], registered_at: datetime | None
 
 
 def _base(scans: list[Checkpoint], registered_at: datetime | None) -> datetime | None:
-    picked_up = next((c.occurred.at for c in scans if c.milestone is M.PICKED_UP and c.leg is Leg.FORWARD), None)
+    # Of the trip that the parcel makes first: a reverse pickup knows the way back only.
+    leg = next((c.leg for c in scans if c.milestone is not M.UNKNOWN), Leg.FORWARD)
+    picked_up = next((c.occurred.at for c in scans if c.milestone is M.PICKED_UP and c.leg is leg), None)
     if picked_up is not None:
         return picked_up
     if registered_at is not None:

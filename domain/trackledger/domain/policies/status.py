@@ -7,7 +7,7 @@ each final milestone says what may end it:
   either leg, which carriers often file late.
 - *returned* ends by a new pickup or by a delivery to the consignee; *lost*, *damaged*, *cancelled* and *expired* end by
   any movement.
-- *unknown* never moves anything.
+- *unknown* never moves anything, and bookings filed late do not take back a movement.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import Checkpoint
-from trackledger.domain.milestones import MOVEMENT, Leg, Milestone
+from trackledger.domain.milestones import BEFORE_PICKUP, MOVEMENT, Leg, Milestone
 from trackledger.domain.policies.meaning import meaning
 from trackledger.domain.policies.order import in_order
-
-VERSION = "1"
 
 M = Milestone
 
@@ -72,7 +70,8 @@ def conclude(checkpoints: Iterable[Checkpoint]) -> Status:
             run = []
         if meant is M.DELIVERED:
             delivered_at = delivered_at if milestone is M.DELIVERED else checkpoint.occurred.at
-        elif meant in AGAINST_A_RETURN:
+        elif meant in AGAINST_A_RETURN and (milestone, meant) != (M.DELIVERED, M.PICKED_UP):
+            # A pickup right after a delivery begins another trip; it does not say that the delivery was none.
             delivered_at = None
         milestone, leg, rule = meant, new_leg, verdict
         run.append(checkpoint)
@@ -102,6 +101,9 @@ def _verdict(milestone: Milestone, meant: Milestone, checkpoint: Checkpoint) -> 
         if milestone is M.DELIVERED and checkpoint.leg is Leg.RETURN and not _opens_return(checkpoint):
             return None
         return "final" if meant is milestone else f"{meant}_after_{milestone}"
+    if milestone in MOVEMENT and meant in BEFORE_PICKUP:
+        # Carriers file the booking late. What has moved was picked up.
+        return None
     if milestone is M.RETURNING and checkpoint.leg is not Leg.RETURN and meant not in _RETURN:
         if meant in AGAINST_A_RETURN:
             return "return_given_up"
