@@ -417,3 +417,20 @@ def test_an_open_ledger_of_a_host_and_the_command_work_side_by_side(
     host.projector.catch_up()
 
     assert [row["shipment_id"] for row in cli.json("shipments")] == [ATTEMPTED, NEVER_PICKED_UP]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://bob:s3cret@h/db",
+        "postgresql+psycopg://bob:s3cret@h/db",
+        "postgresql://bob:s3cret@[::1/db",
+        "postgresql://bob:s3cret%zz@localhost:1/db",
+        "postgresql://bob:s3cret@127.0.0.1:1/db",
+    ],
+)
+def test_a_password_in_the_url_is_never_told(url: str) -> None:
+    result = Cli(url)("shipments")
+
+    assert result.exit_code in (1, 2)
+    assert "s3cret" not in result.output

@@ -178,7 +178,7 @@ def test_status_in_words(filled: Cli) -> None:
         "out_for_delivery since 2026-03-06 04:07:41Z, at Pune_Kothrud_D (Maharashtra): Dispatched",
         "case 1 actioned: customer_unavailable",
         "stuck if nothing is heard after 2026-03-07 00:07:41Z",
-        "expected 2026-03-06 to 2026-03-06 by carrier: not due yet",
+        "current 2026-03-06 to 2026-03-06 by carrier: not due yet against original",
         "by rule latest_scan from clickpost:41229035199",
         "9 checkpoints, ledger position 2",
     ):

@@ -1,12 +1,17 @@
 """What does `ingest` record of a message, and what of one that says nothing new?"""
 
+import json
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from support.cli import ATTEMPTED, Cli, fixture, parcel, written
+from trackledger.adapters.inbox import message
+from trackledger.adapters.runtime import open_runtime
+from trackledger.adapters.settings import Settings
 
 
 def test_ingest_tells_of_each_file_what_was_recorded(cli: Cli) -> None:
@@ -117,3 +122,36 @@ def test_a_file_whose_name_is_not_utf8_can_be_ingested(tmp_path: Path) -> None:
         (f"{tmp_path}/caf\ufffd.json.missing", "refused", 0),
     ]
     assert "caf\ufffd.json.missing cannot be read" in cli("ingest", "clickpost", missing).stderr
+
+
+def test_a_webhook_delivered_again_says_what_it_said_the_first_time(cli: Cli, tmp_path: Path) -> None:
+    def hook(name: str, edd: str, second: str) -> str:
+        body = {
+            "waybill": "W1",
+            "cp_id": 4,
+            "clickpost_status_code": 5,
+            "status": "In Transit",
+            "timestamp": f"2025-03-03 10:00:{second}",
+            "additional": {"courier_partner_edd": edd},
+        }
+        (tmp_path / name).write_text(json.dumps(body))
+        return str(tmp_path / name)
+
+    first, second = hook("1.json", "2025-03-05", "01"), hook("2.json", "2025-03-09", "02")
+    for day, file in ((3, first), (4, second), (5, first)):
+        at = f"2025-03-0{day}T05:00:00Z"
+        cli.json("ingest", "clickpost", file, "--channel", "webhook", "--received-at", at)
+
+    dates = cli.json("edd", "W1")
+    assert (dates["original_to"], dates["current_to"], dates["revisions"]) == ("2025-03-05", "2025-03-09", 1)
+
+
+def test_what_a_killed_process_left_waiting_is_taken_in(cli: Cli, database_url: str) -> None:
+    body = Path(fixture("poll_delivered")).read_bytes()
+    with open_runtime(Settings(database_url)) as runtime:
+        runtime.inbox.append([message("clickpost", body, received_at=datetime(2026, 3, 9, tzinfo=UTC))])
+    assert cli.json("shipments") == []
+
+    cli.json("project")
+
+    assert [row["milestone"] for row in cli.json("shipments")] == ["delivered"]

@@ -48,6 +48,7 @@ def test_every_flag_reaches_the_shipment(cli: Cli) -> None:
         "--piece-of": "north:host:ORDER-1",
     }
 
+    cli.json("register", "--reference", "ORDER-1", "--account", "north")
     (told,) = cli.json("register", *[part for flag in flags.items() for part in flag])
 
     assert told == {"shipment_id": "north:host:ORDER-17", "events": 3, "error": None}
@@ -341,3 +342,17 @@ def test_a_file_that_cannot_be_read(nowhere: Cli, tmp_path: Path) -> None:
     for file, why in (("missing", "No such file"), ("", "Is a directory"), ("latin", "'utf-8' codec")):
         told = nowhere.refusal("register", "--file", str(tmp_path / file), code=2)
         assert re.search(f" cannot be read: .*{why}.*; give a CSV or NDJSON file in UTF-8", told)
+
+
+def test_a_second_order_on_a_taken_tracker_is_refused(cli: Cli) -> None:
+    cli.json("register", "--reference", "O1", "--tracker", "clickpost:4:AAA", "--order-id", "ORD1")
+    (told,) = cli.json("register", "--reference", "O2", "--tracker", "clickpost:4:AAA", "--order-id", "ORD2", code=1)
+
+    assert "registered as default:host:O1 already" in told["error"]
+    assert cli.json("status", "AAA")["order_id"] == "ORD1"
+
+
+def test_a_promise_is_of_the_days_of_its_zone(cli: Cli) -> None:
+    cli.json("register", "--reference", "O1", "--promised", "2026-03-05", "--zone", "+05:30")
+
+    assert cli.json("edd", "O1")["promised_by"] == "2026-03-05T18:30:00Z"

@@ -19,4 +19,4 @@ def from_environment(
     database: str | None = None, allow_volatile: bool = False, environ: Mapping[str, str] = os.environ
 ) -> Settings:
     """What was asked for explicitly, else `TRACKLEDGER_DB`, else the file `trackledger.db` in the working directory."""
-    return Settings(database or environ.get("TRACKLEDGER_DB") or DATABASE, allow_volatile)
+    return Settings(database if database is not None else environ.get("TRACKLEDGER_DB") or DATABASE, allow_volatile)

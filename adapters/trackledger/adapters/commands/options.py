@@ -66,12 +66,19 @@ def shared(command: F) -> F:
     @wraps(command)
     def wrapped(ctx: click.Context, /, db: str | None, as_json: bool, allow_volatile: bool, **kwargs: Any) -> None:
         before = ctx.find_object(Asked) or Asked()
-        asked = Asked(db or before.db, as_json or before.as_json, allow_volatile or before.allow_volatile)
+        asked = Asked(
+            before.db if db is None else db, as_json or before.as_json, allow_volatile or before.allow_volatile
+        )
         try:
             command(asked=asked, **kwargs)
         except TrackledgerError as error:
             _tell(str(error))
             ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # the reader has seen enough; click ends quietly
+            _tell(f"the answer cannot be written: {error.strerror}; see where it goes")
+            ctx.exit(1)
         except UnicodeEncodeError as error:
             _tell(f"{error.object!r} is not text in UTF-8; correct it")
             ctx.exit(2)

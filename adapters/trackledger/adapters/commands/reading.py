@@ -11,6 +11,7 @@ from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.options import Asked, now_option, shared
 from trackledger.adapters.runtime import Runtime
 from trackledger.domain.errors import ShipmentNotFound, UsageError
+from trackledger.domain.milestones import Leg, Milestone
 from trackledger.projections import delivery_dates, ndr, shipments, silence, timeline
 from trackledger.projections.table import Reader
 from trackledger.projections.tables import lag
@@ -99,7 +100,7 @@ def _in_words(answer: dict[str, Any]) -> str:
         lines.append(
             f"  failed delivery, case {case['case_no']} {case['state']}: "
             f"{case['reason']} ({text(case['reason_said'])}); "
-            f"{case['attempts']} attempts, act by {text(case['act_by'])}"
+            f"{case['attempts']} attempt{'' if case['attempts'] == 1 else 's'}, act by {text(case['act_by'])}"
         )
     if quiet:
         verdict = "stuck" if quiet["is_stuck"] else "stuck if nothing is heard"
@@ -108,11 +109,14 @@ def _in_words(answer: dict[str, Any]) -> str:
             f"  {verdict} after {text(quiet['stuck_after'])} ({quiet['kind']}); "
             f"the provider {claim[quiet['provider_says_stuck']]}"
         )
-    if dates and dates["current_to"]:
-        in_time = {None: "not due yet", True: "on time", False: "late"}[dates["on_time"]]
-        lines.append(
-            f"  expected {dates['current_from']} to {dates['current_to']} by {dates['current_source']}: {in_time}"
-        )
+    if dates and (dates["current_to"] or dates["promised_to"]):
+        verdict = {None: "not due yet", True: "on time", False: "late"}[dates["on_time"]]
+        windows = [
+            f"{name} {dates[f'{name}_from']} to {dates[f'{name}_to']}{by}"
+            for name, by in (("promised", ""), ("original", ""), ("current", f" by {dates['current_source']}"))
+            if dates[f"{name}_to"]
+        ]
+        lines.append(f"  delivery {', '.join(windows)}: {verdict} against {dates['baseline']}")
     because = s["because"]
     lines.append(f"  by rule {because['rule']} from {', '.join(map(text, because['checkpoints'])) or 'nothing said'}")
     lines.append(f"  {answer['checkpoints']} checkpoints, ledger position {answer['position']}")
@@ -120,10 +124,10 @@ def _in_words(answer: dict[str, Any]) -> str:
 
 
 @click.command(name="shipments")
-@click.option("--milestone")
+@click.option("--milestone", type=click.Choice([milestone.value for milestone in Milestone]), metavar="MILESTONE")
 @click.option("--carrier")
 @click.option("--provider")
-@click.option("--leg")
+@click.option("--leg", type=click.Choice([leg.value for leg in Leg]))
 @click.option("--order-id")
 @click.option("--after", default="", help="Continue after this shipment id.")
 @account_option

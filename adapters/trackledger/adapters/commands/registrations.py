@@ -17,7 +17,7 @@ from trackledger.domain.errors import InvalidStatement, UsageError
 from trackledger.domain.moments import ZoneSource, day
 
 DETAILS = ("order_id", "carrier", "tracking_number", "service")
-TEXTS = ("reference", "account", *DETAILS, "promised", "piece_of")
+TEXTS = ("reference", "account", *DETAILS, "promised", "zone", "piece_of")
 FIELDS = {*TEXTS, "trackers", "tracker"}
 
 MAX_FIELD = 400
@@ -84,7 +84,7 @@ def _registration(fields: Mapping[str, Any]) -> Registration:
             for text in (named.split() if isinstance(named, str) else named)
         ),
         details={name: said[name] for name in DETAILS if said[name]},
-        promised=_promised(said["promised"]) if said["promised"] else None,
+        promised=_promised(said["promised"], _offset(said["zone"])) if said["promised"] else None,
         piece_of=said["piece_of"],
     )
     registration_keys(found)
@@ -96,13 +96,14 @@ def _tracker(text: str, carrier: str, tracking_number: str) -> Tracker:
     if not reference:
         raise UsageError(f"tracker {_brief(text)} is not PROVIDER:REFERENCE, such as clickpost:4:4210610508756")
     source = known(provider)
-    if not re.fullmatch(source.reference_form, reference):
+    form = re.fullmatch(source.reference_form, reference)
+    if form is None:
         example = f"{provider}:{source.reference_like}"
         raise UsageError(f"tracker {_brief(text)} is not of {provider}'s form, such as {example}")
-    return Tracker(provider, reference, carrier, tracking_number)
+    return Tracker(provider, reference, carrier, tracking_number or form.groupdict().get("tracking_number", ""))
 
 
-def _promised(window: str) -> Estimate:
+def _promised(window: str, offset: int) -> Estimate:
     first, _, last = window.partition("/")
     last = last or first
     try:
@@ -112,8 +113,19 @@ def _promised(window: str) -> Estimate:
     if ends < starts:
         raise UsageError(f"promised {window!r} ends before it starts")
     return Estimate(
-        EstimateSource.PROMISE, day(starts, first, 0, ZoneSource.STATED), day(ends, last, 0, ZoneSource.STATED)
+        EstimateSource.PROMISE,
+        day(starts, first, offset, ZoneSource.STATED),
+        day(ends, last, offset, ZoneSource.STATED),
     )
+
+
+def _offset(zone: str) -> int:
+    """Minutes east of UTC."""
+    found = re.fullmatch(r"([+-])([01][0-9]):([0-5][0-9])", zone or "+00:00")
+    if found is None:
+        raise UsageError(f"zone {_brief(zone)} is not an offset from UTC such as +05:30")
+    minutes = int(found[2]) * 60 + int(found[3])
+    return -minutes if found[1] == "-" else minutes
 
 
 def _brief(value: Any) -> str:

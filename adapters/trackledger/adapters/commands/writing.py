@@ -1,7 +1,7 @@
 """Which commands add to the ledger?"""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ def ingest(
         tracker_key(account, provider, "-")
     except InvalidStatement as error:
         raise UsageError(str(error)) from None
+    if received_at is not None and received_at > datetime.now(UTC) + timedelta(days=1):
+        raise UsageError(f"received-at {received_at.isoformat()} lies in the future; nothing could supersede it")
     for pair in context:
         if "=" not in pair:
             raise UsageError(f"context {pair!r} is not KEY=VALUE, such as cp_id=4")
@@ -131,7 +133,8 @@ def _line(entry: dict[str, Any]) -> str:
 @click.option("--carrier", default="")
 @click.option("--tracking-number", default="")
 @click.option("--service", default="")
-@click.option("--promised", default="", metavar="DAY[/DAY]", help="Promised delivery day or window, in UTC days.")
+@click.option("--promised", default="", metavar="DAY[/DAY]", help="Promised delivery day or window, as local days.")
+@click.option("--zone", default="", metavar="+HH:MM", help="The zone of the promised days.  [default: +00:00]")
 @click.option("--piece-of", default="", metavar="SHIPMENT_ID", help="The consignment that this is one piece of.")
 @click.option("--file", "files", multiple=True, metavar="FILE", help="CSV or NDJSON with these names as columns.")
 @shared

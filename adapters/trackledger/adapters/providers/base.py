@@ -52,7 +52,8 @@ class Provider(Protocol):
     """A provider, as one literal module: its words in, reports out.
 
     `reference_form` is the regular expression that its tracker references match as a whole, `reference_like` one of
-    them; a tracker registered under another form would never meet a report.
+    them; a tracker registered under another form would never meet a report. Its group `tracking_number`, if it has
+    one, is the carrier's number.
     """
 
     name: str

@@ -58,7 +58,7 @@ class ClickPost:
     """
 
     name = "clickpost"
-    reference_form = r"(?:[0-9]+|-):.{1,100}"
+    reference_form = r"(?:[0-9]+|-):(?P<tracking_number>.{1,100})"
     reference_like = "4:4210610508756"
 
     def normalize(self, message: Message) -> list[Report]:

@@ -23,5 +23,6 @@ def open_database(url: str, *, create: bool = True, allow_volatile: bool = False
         module = import_module(f"{__name__}.postgres")
         database = module.PostgresDatabase(url, create=create, allow_volatile=allow_volatile)
     else:
-        raise UsageError(f"database {url!r} is neither sqlite:///FILE nor postgresql://…; correct --db")
+        shown = url if "@" not in url else f"{url.partition(':')[0]}:…"  # what stands before an @ may be a password
+        raise UsageError(f"database {shown!r} is neither sqlite:///FILE nor postgresql://…; correct --db")
     return database
