@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trackledger.adapters.runtime import Runtime
+from trackledger.domain.mapper import decode
+from trackledger.domain.statements import fold
 from trackledger.projections.conclusions import Policies, conclude
 from trackledger.projections.table import Reader, Table
 from trackledger.projections.tables import TABLES
@@ -18,37 +20,37 @@ ARRIVAL: Mapping[str, frozenset[str]] = {
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def rows(store: Reader, account: str | None = None, without: Mapping[str, Iterable[str]] | None = None) -> Rows:
+def rows(store: Reader, account: str = "", without: Mapping[str, Iterable[str]] | None = None) -> Rows:
     """Every row of every table, in key order; of one account if given, whose name is then taken out of the ids."""
+    without = without or {}
     return {
         table.name: [
-            {n: v for n, v in _anonymous(row, account).items() if n not in (without or {}).get(table.name, ())}
-            for row in store.read(f"SELECT * FROM {{s}}{table.name} ORDER BY {', '.join(table.key)}")
-            if account is None or row["shipment_id"].startswith(f"{account}:")
+            {name: value for name, value in row.items() if name not in without.get(table.name, ())}
+            for row in _of_account(store, table, account)
         ]
         for table in TABLES
     }
 
 
-def _anonymous(row: dict[str, Any], account: str | None) -> dict[str, Any]:
-    if account is None:
-        return row
-    own = {"shipment_id": row["shipment_id"].removeprefix(account)}
-    return row | own | ({"account": ""} if "account" in row else {})
+def _of_account(store: Reader, table: Table[Any], account: str) -> list[dict[str, Any]]:
+    order = ", ".join(table.key)
+    if not account:
+        return store.read(f"SELECT * FROM {{s}}{table.name} ORDER BY {order}")
+    found = store.read(
+        f"SELECT * FROM {{s}}{table.name} WHERE shipment_id >= :first AND shipment_id < :last ORDER BY {order}",
+        first=f"{account}:",
+        last=f"{account};",
+    )
+    anonymous = {"account": ""} if "account" in table.names else {}
+    return [row | anonymous | {"shipment_id": row["shipment_id"].removeprefix(account)} for row in found]
 
 
 def fresh(runtime: Runtime) -> Rows:
-    """What the tables have to hold: the rows of a fold of every shipment from its first event."""
-    from trackledger.domain.statements import fold
-
+    """What the tables have to hold: the rows of a fold of every shipment from its first event on."""
     ids = [row[0] for row in runtime.database.tuples("SELECT DISTINCT originator_id FROM {s}stored_events")]
-    head = runtime.store.head()
-    streams = runtime.store.streams(ids, head)
     policies = Policies()
     held: dict[Table[Any], list[Any]] = {table: [] for table in TABLES}
-    from trackledger.domain.mapper import decode
-
-    for id_, stream in streams.items():
+    for id_, stream in runtime.store.streams(ids, runtime.store.head()).items():
         concluded = conclude(fold(id_, map(decode, stream)), policies)
         for table, rows_of in TABLES.items():
             held[table] += rows_of(concluded)

@@ -5,14 +5,18 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from threading import Event
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any, TypeVar
+
+from eventsourcing.persistence import StoredEvent
 
 from trackledger.adapters.runtime import open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
 from trackledger.domain.checkpoints import Report
 from trackledger.projections.projector import Projector
+from trackledger.projections.tables import VIEWS
 
 SOON = 0.25
 """Seconds until work that is to start at once starts in every process."""
@@ -87,16 +91,71 @@ def pump(url: str, batch: int) -> int:
         return Projector(runtime.store, batch=batch).catch_up()
 
 
-def pump_for_ever(url: str, batch: int) -> None:
-    """Follow the ledger until killed."""
+def pump_for_ever(url: str, batch: int, stop: str = "") -> None:
+    """Follow the ledger until killed, or until the file `stop` is there."""
+    flag = Event()
+    if stop:
+        Thread(target=_set_when_there, args=(flag, stop)).start()
     with open_runtime(Settings(url)) as runtime:
-        Projector(runtime.store, batch=batch).run(Event())
+        Projector(runtime.store, batch=batch).run(flag)
 
 
-def hold(url: str, seconds: float) -> None:
-    """Keep a writing transaction open."""
+def _set_when_there(flag: Event, path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.05)
+    flag.set()
+
+
+def read_until(url: str, stop: str, shipments: int, lines: int) -> int:
+    """Ask every table and view over and over until the file `stop` is there; how often.
+
+    Fails when one is missing or holds less than it did at first.
+    """
+    times = 0
+    with open_runtime(Settings(url)) as runtime:
+        while not Path(stop).exists():
+            assert runtime.store.read("SELECT COUNT(*) AS n FROM {s}shipments")[0]["n"] >= shipments
+            assert runtime.store.read("SELECT COUNT(*) AS n FROM {s}timeline")[0]["n"] >= lines
+            for one, other in (("shipments", "timeline"), ("timeline", "shipments")):
+                joined = f"SELECT COUNT(*) AS n FROM {{s}}{one} a JOIN {{s}}{other} b ON a.shipment_id = b.shipment_id"
+                assert runtime.store.read(joined)[0]["n"] >= lines
+            for view in VIEWS:
+                runtime.store.read(f"SELECT COUNT(*) AS n FROM {{s}}{view.name}")
+            times += 1
+    return times
+
+
+def hold(url: str, flag: str, seconds: float) -> float:
+    """Keep a writing transaction open, touching the flag once it is; the time at which it ended."""
     database = open_database(url)
     with database.transaction() as transaction:
-        transaction.execute("UPDATE {s}positions SET position = position")
+        transaction.append([])
+        Path(flag).touch()
         time.sleep(seconds)
+        ended = time.time()
     database.close()
+    return ended
+
+
+def in_a_doomed_transaction(url: str, flag: str) -> None:
+    """Append, touch the flag, and never commit."""
+    database = open_database(url)
+    with database.transaction() as transaction:
+        transaction.append([StoredEvent("doomed", 1, "test.Happened", b"{}")])
+        Path(flag).touch()
+        time.sleep(600)
+
+
+def killed(work: Callable[..., object], *arguments: Any, when: Callable[[], bool]) -> None:
+    """Do work in a process of its own and kill that, as the kernel would, once something is so."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not when():
+            assert process.is_alive() and time.monotonic() < deadline
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.join()
+        process.close()

@@ -28,8 +28,8 @@ Rows = dict[Table[Any], dict[Any, Any]]
 class Step(Struct, frozen=True):
     """What some events do to the tables; the last of them is at `position`.
 
-    `poison` are shipments that cannot be folded. Of those in `healed`, which could not be before, nothing is known about
-    the rows that are there: every one goes before the rows of `changes` are written.
+    `poison` are shipments that cannot be folded. Those in `healed` could not be either: it is not known which rows they
+    have, so that all of them go before the rows of `changes` are written.
     """
 
     events: int
@@ -62,7 +62,11 @@ class Store(Reader, Protocol):
         """The events of these shipments up to and including a position, oldest first."""
         ...
 
-    def position(self, name: str) -> int:
+    def head(self) -> int:
+        """The position of the newest event."""
+        ...
+
+    def position(self, name: str, suffix: str = "") -> int:
         """How far the named reader has come, 0 at first."""
         ...
 
@@ -107,7 +111,7 @@ class Projector:
     def step(self) -> int:
         """Take in the next batch of events; their number, 0 when there were none."""
         while True:
-            position = self._store.position(self._name)
+            position = self._store.position(self._name, self._suffix)
             step = self.plan(position, self._batch)
             if step is None:
                 return 0
@@ -158,15 +162,19 @@ class Projector:
         return Poisoned(shipment_id, position, f"{type(error).__name__}: {error}")
 
     def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> int:
-        """Take in everything there is; the number of events. `progress` is told of each batch."""
+        """Take in everything that is there by now; the number of events. `progress` is told of each batch.
+
+        It ends also while others go on appending, having taken in some of that.
+        """
+        head = self._store.head()
         total = 0
-        while taken := self.step():
+        while self._store.position(self._name, self._suffix) < head and (taken := self.step()):
             total += taken
             progress(taken)
         return total
 
     def run(self, stop: Flag) -> None:
-        """Follow the ledger until `stop` is set, sleeping while nothing is committed, also through a database's restart."""
+        """Follow the ledger until `stop` is set, also through a restart of the database; sleep while it is silent."""
         waiter = self._store.waiter()
         try:
             while not stop.is_set():

@@ -44,10 +44,6 @@ class RebuildStore(Store, Protocol):
     Raises `Contended` once another rebuild has begun.
     """
 
-    def head(self) -> int:
-        """The position of the newest event."""
-        ...
-
     def shipments_after(self, shipment_id: str, limit: int, upto: int) -> list[tuple[str, Sequence[Notification]]]:
         """The next shipments in the order of their ids, each with its events up to and including a position."""
         ...
@@ -109,14 +105,17 @@ def rebuild(
         last = batch[-1][0]
         store.fill(marker, list(changes.values()), poison, NEXT)
         progress(done, upto)
-    # In this order: from then on the old tables are never behind the new ones.
-    fresh.catch_up()
-    live.catch_up()
-    position = store.position(marker)
-    report = [store.compare(table, NEXT, position) for table in tables]
-    for _ in range(SWITCH_ATTEMPTS):
+
+    def catch_up() -> None:
+        """In this order: from then on the old tables are not behind the new ones."""
         fresh.catch_up()
         live.catch_up()
+
+    catch_up()
+    position = store.position(marker, NEXT)
+    report = [store.compare(table, NEXT, position) for table in tables]
+    for _ in range(SWITCH_ATTEMPTS):
+        catch_up()
         if store.switch(tables, NEXT, marker, POSITION, fresh.plan):
             return report
         sleep(SWITCH_PAUSE)

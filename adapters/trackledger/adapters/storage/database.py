@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from trackledger.projections.projector import Waiter
 
 
+class InUse(Exception):
+    """A table could not be locked, as somebody is reading it."""
+
+
 class Transaction(Reader, Protocol):
     """One transaction: what is written in it is committed together, or not at all.
 
@@ -43,6 +47,13 @@ class Transaction(Reader, Protocol):
 
     def delete(self, table: Table[Any], keys: Iterable[Any], name: str = "") -> None:
         """Delete rows by key."""
+        ...
+
+    def lock_out(self, names: Sequence[str]) -> None:
+        """Keep readers from tables and views until the end of the transaction, where they would hinder replacing them.
+
+        Raises `InUse` rather than wait for long for those that are reading, as others would have to wait behind.
+        """
         ...
 
 

@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from time import sleep
+from selectors import EVENT_READ, DefaultSelector
+from threading import Event as Flag
+from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 from zlib import crc32
 
 import psycopg
 from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from trackledger.adapters.storage.database import InUse
 from trackledger.domain.errors import Refused, UsageError
 from trackledger.projections.table import Dialect, Table
 
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 SCHEMA = "trackledger"
 POOL_SIZE = 10
 POOL_SECONDS = 30.0
+LOCK_MILLISECONDS = 500
+LOOK_EVERY = 0.25
+"""Seconds between two looks of a waiting thread whether its waiter was closed; the server is not asked."""
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,49}")
@@ -92,6 +99,21 @@ class PostgresTransaction:
         if rows:
             self._connection.cursor().executemany(_encoded(table.delete("postgresql", self._prefix, name)), rows)
 
+    def lock_out(self, names: Sequence[str]) -> None:
+        there = self._connection.execute(
+            """SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = %s AND c.relname = ANY(%s)""",
+            (self._prefix.strip('".'), list(names)),
+        ).fetchall()
+        # All in one statement that ends before the server looks for deadlocks, lest it ends a reader's query instead.
+        self._connection.execute(_encoded(f"SET LOCAL statement_timeout = {LOCK_MILLISECONDS}"))
+        try:
+            wanted = ", ".join(f"{self._prefix}{name}" for (name,) in there)
+            self._connection.execute(_encoded(f"LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE"))
+            self._connection.execute("SET LOCAL statement_timeout TO DEFAULT")
+        except psycopg.errors.QueryCanceled as error:
+            raise InUse from error
+
 
 class PostgresDatabase:
     """A ledger in a schema of its own, reached through one connection pool.
@@ -121,8 +143,14 @@ class PostgresDatabase:
                 if not allow_volatile:
                     _require_durability(connection)
                 self._create(connection, create)
-        except psycopg.OperationalError as error:
-            raise Refused(f"PostgreSQL cannot be reached: {str(error).strip()}; check --db") from error
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate is None:
+                # libpq quotes the part of the URL that it cannot read, which may be the password.
+                raise Refused("PostgreSQL cannot be reached: its URL cannot be read; check --db") from None
+            raise Refused(f"PostgreSQL cannot be used: {str(error).strip()}; check --db") from error
+        except psycopg.Error as error:
+            what = "reached" if isinstance(error, psycopg.OperationalError) else "used"
+            raise Refused(f"PostgreSQL cannot be {what}: {str(error).strip()}; check --db") from error
         self._pool.open()
 
     def _create(self, connection: Connection, create: bool) -> None:
@@ -141,20 +169,40 @@ class PostgresDatabase:
                     connection.execute(_encoded(statement))
 
     def _exists(self, connection: Connection) -> bool:
-        found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{self.schema}ledger_head",)).fetchone()
-        return bool(found and found[0])
+        # Not `to_regclass`: it may answer from a cache that does not know yet what another process has committed.
+        found = connection.execute(
+            """SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = %s AND c.relname = 'ledger_head'""",
+            (self.name,),
+        )
+        return found.fetchone() is not None
+
+    @contextmanager
+    def _pooled(self) -> Iterator[Connection]:
+        """A connection of the pool that works: those that the server ended while they were idle are replaced."""
+        connection = self._pool.getconn()
+        while _has_ended(connection):
+            self._pool.putconn(connection)
+            connection = self._pool.getconn()
+        try:
+            yield connection
+        finally:
+            self._pool.putconn(connection)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         try:
-            with self._pool.connection() as connection:
+            with self._pooled() as connection:
                 yield connection
-        except (psycopg.IntegrityError, psycopg.OperationalError, PoolTimeout) as error:
+        except (psycopg.Error, PoolTimeout) as error:
             from eventsourcing import persistence
 
             # A deadlock or a serialization failure is a lost race like any other: nothing was stored, decide again.
-            name = "IntegrityError" if isinstance(error, _LOST_RACES) else "OperationalError"
-            raise getattr(persistence, name)(error) from error
+            if isinstance(error, _LOST_RACES):
+                raise persistence.IntegrityError(error) from error
+            if isinstance(error, psycopg.OperationalError | PoolTimeout):
+                raise persistence.OperationalError(error) from error
+            raise persistence.DatabaseError(error) from error
 
     @contextmanager
     def transaction(self) -> Generator[PostgresTransaction]:
@@ -174,8 +222,11 @@ class PostgresDatabase:
         return f"{column} = ANY(:{parameter})"
 
     def wake(self) -> None:
-        """NOTIFY on a commit of its own: inside the transaction it would serialise every commit of the server."""
-        with self._connection() as connection:
+        """NOTIFY on a commit of its own: inside the transaction it would serialise every commit of the server.
+
+        A failure is no failure of what was committed before, and readers look by themselves after a while.
+        """
+        with suppress(psycopg.OperationalError, PoolTimeout), self._pooled() as connection:
             connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
 
     def waiter(self) -> "PostgresWaiter":
@@ -192,21 +243,45 @@ class PostgresWaiter:
         self._url = url
         self._channel = channel
         self._connection: Connection | None = None
+        self._closed = Flag()
+        self._in_use = Lock()
 
     def wait(self, timeout: float) -> None:
         try:
+            with self._in_use:
+                self._wait(timeout)
+        finally:
+            self._close_if_asked()
+
+    def _wait(self, timeout: float) -> None:
+        try:
             if self._connection is None:
-                self._connection = psycopg.connect(self._url, autocommit=True)
-                self._connection.execute(_encoded(f'LISTEN "{self._channel}"'))
+                if not self._closed.is_set():
+                    self._connection = psycopg.connect(self._url, autocommit=True)
+                    self._connection.execute(_encoded(f'LISTEN "{self._channel}"'))
                 # What was committed between the caller's last look and LISTEN was not announced to us: look again.
                 return
-            for _ in self._connection.notifies(timeout=timeout, stop_after=1):
-                return
+            deadline = monotonic() + timeout
+            while (left := deadline - monotonic()) > 0 and not self._closed.is_set():
+                for _ in self._connection.notifies(timeout=min(left, LOOK_EVERY), stop_after=1):
+                    return
         except psycopg.OperationalError:
-            self.close()
-            sleep(min(timeout, 1.0))
+            self._disconnect()
+            self._closed.wait(min(timeout, 1.0))
 
     def close(self) -> None:
+        self._closed.set()
+        self._close_if_asked()
+
+    def _close_if_asked(self) -> None:
+        """Either the thread that closes or the one that waits ends the connection, never one under the other."""
+        if self._closed.is_set() and self._in_use.acquire(blocking=False):
+            try:
+                self._disconnect()
+            finally:
+                self._in_use.release()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -214,6 +289,22 @@ class PostgresWaiter:
 
 def _configure(connection: Connection) -> None:
     connection.execute("SELECT set_config('TimeZone', 'UTC', false)")
+
+
+def _has_ended(connection: Connection) -> bool:
+    """Whether the server has ended an idle connection; then there is something to be read on it.
+
+    Nothing is on a good one, so that the question costs no round trip.
+    """
+    with DefaultSelector() as selector:
+        selector.register(connection.fileno(), EVENT_READ)
+        if not selector.select(0):
+            return False
+    try:
+        ConnectionPool.check_connection(connection)
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def _require_durability(connection: Connection) -> None:
@@ -230,13 +321,18 @@ def _require_durability(connection: Connection) -> None:
 
 
 def _split(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    name = dict(query).get("schema", SCHEMA)
+    """The URL without its parameter `schema`, which libpq does not know, and the name of the schema.
+
+    The rest stays as it is written: libpq's URLs allow several hosts or none, and its `+` is no blank.
+    """
+    address, _, query = url.partition("?")
+    parameters = [parameter for parameter in query.split("&") if parameter]
+    names = [unquote(p.removeprefix("schema=")) for p in parameters if p.startswith("schema=")]
+    name = names[-1] if names else SCHEMA
     if not _NAME.fullmatch(name):
         raise UsageError(f"schema {name!r} must be 1 to 50 of the characters a-z 0-9 _, not starting with a digit")
-    rest = urlencode([(key, value) for key, value in query if key != "schema"])
-    return urlunsplit(parts._replace(query=rest)), name
+    rest = "&".join(parameter for parameter in parameters if not parameter.startswith("schema="))
+    return f"{address}?{rest}" if rest else address, name
 
 
 @cache

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from threading import Event as Flag
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from trackledger.domain.errors import Refused
@@ -91,6 +91,9 @@ class SqliteTransaction:
         rows = (key if isinstance(key, tuple) else (key,) for key in keys)
         self._connection.executemany(table.delete("sqlite", name=name), rows)
 
+    def lock_out(self, names: Sequence[str]) -> None:
+        """Nothing to do: readers go on with the tables as they were when they began to read."""
+
 
 class SqliteDatabase:
     """A ledger in a file of its own: WAL, `synchronous=FULL`, one writing transaction at a time.
@@ -104,18 +107,18 @@ class SqliteDatabase:
 
     def __init__(self, path: str, *, create: bool = True) -> None:
         self._path = path
-        if not create and not Path(path).is_file():
-            raise Refused(f"there is no ledger at {path}; ingest a message or register a shipment first")
         self._lock = RLock()
         self._idle: deque[sqlite3.Connection] = deque()
         self._all: list[sqlite3.Connection] = []
+        if not create and not Path(path).is_file():
+            raise self._missing()
         try:
             self._writer = self._connect()
-            self._open(path)
+            self._open(create)
         except sqlite3.DatabaseError as error:
             self.close()
             raise Refused(f"{path} cannot be opened as a ledger: {error}; name another file with --db") from error
-        except Refused:
+        except BaseException:
             self.close()
             raise
 
@@ -135,22 +138,34 @@ class SqliteDatabase:
         connection.execute("PRAGMA wal_autocheckpoint = 10000")
         return connection
 
-    def _open(self, path: str) -> None:
-        application_id = self._writer.execute("PRAGMA application_id").fetchone()[0]
-        if application_id == APPLICATION_ID:
+    def _open(self, create: bool) -> None:
+        if self._is_ledger():  # asked before anything is changed: the file may be another application's
             return
+        if not create:
+            raise self._missing()
         self._writer.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as transaction:
-            application_id = self._writer.execute("PRAGMA application_id").fetchone()[0]
-            if application_id == APPLICATION_ID:
+            if self._is_ledger():
                 return
-            if application_id or transaction.read("SELECT name FROM sqlite_master LIMIT 1"):
-                raise Refused(f"{path} holds something else than a ledger; name another file with --db")
             from trackledger.adapters.storage import schema
 
             for statement in schema.create("sqlite"):
                 transaction.execute(statement)
             self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _is_ledger(self) -> bool:
+        """False when the file is empty. Raises `Refused` when it holds something else."""
+        # In this order: another process may make the ledger, in one transaction, between the two.
+        content = self._writer.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
+        application_id = self._writer.execute("PRAGMA application_id").fetchone()[0]
+        if application_id == APPLICATION_ID:
+            return True
+        if application_id or content:
+            raise Refused(f"{self._path} holds something else than a ledger; name another file with --db")
+        return False
+
+    def _missing(self) -> Refused:
+        return Refused(f"there is no ledger at {self._path}; ingest a message or register a shipment first")
 
     @contextmanager
     def transaction(self) -> Generator[SqliteTransaction]:
@@ -207,23 +222,26 @@ class SqliteWaiter:
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._closed = Flag()
-        self._seen = self._counter()
+        self._in_use = Lock()
+        self._seen = 0
+        self._has_moved()
 
-    def _counter(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+    def _has_moved(self) -> bool:
+        with self._in_use:
+            if self._closed.is_set():
+                return True
+            before, self._seen = self._seen, int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            return self._seen != before
 
     def wait(self, timeout: float) -> None:
         for _ in range(max(1, round(timeout / LOOK_EVERY))):
-            counter = self._counter()
-            if counter != self._seen:
-                self._seen = counter
-                return
-            if self._closed.wait(LOOK_EVERY):
+            if self._has_moved() or self._closed.wait(LOOK_EVERY):
                 return
 
     def close(self) -> None:
         self._closed.set()
-        self._connection.close()
+        with self._in_use:
+            self._connection.close()
 
 
 @contextmanager

@@ -1,0 +1,560 @@
+"""Do the tables hold exactly what the ledger says, however many pumps run or die, and while they are rebuilt?"""
+
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+from eventsourcing.persistence import Notification
+
+from support.parcels import JOURNEY, batches, journey, parcel, reports, webhooks
+from support.reports import report
+from support.rows import fresh, rows
+from support.scans import scan
+from support.threads import in_thread, until
+from support.workers import Processes, killed, pump, pump_for_ever, read_until, take_in
+from trackledger.adapters.runtime import Runtime, open_runtime
+from trackledger.adapters.settings import Settings
+from trackledger.adapters.storage.store import TableStore
+from trackledger.domain.checkpoints import Registration, Tracker
+from trackledger.domain.errors import Contended, UsageError
+from trackledger.projections import shipments, timeline
+from trackledger.projections.projector import IDLE, Projector
+from trackledger.projections.rebuild import NEXT, Parity, rebuild
+from trackledger.projections.tables import POSITION, TABLES, VIEWS, lag
+
+TABLE_NAMES = [table.name for table in TABLES]
+
+
+def fill(runtime: Runtime, parcels: int) -> None:
+    """Take in reports about so many parcels."""
+    for batch in batches(reports(parcels), parcels, 20):
+        runtime.ledger.intake(batch)
+
+
+def break_event(runtime: Runtime, position: int) -> bytes:
+    """Make a stored event unreadable; what it was."""
+    found = runtime.database.tuples("SELECT state FROM {s}stored_events WHERE notification_id = :n", n=position)
+    mend_event(runtime, position, b"{")
+    return bytes(found[0][0])
+
+
+def mend_event(runtime: Runtime, position: int, state: bytes) -> None:
+    with runtime.database.transaction() as transaction:
+        transaction.execute(
+            "UPDATE {s}stored_events SET state = :state WHERE notification_id = :n", state=state, n=position
+        )
+
+
+def poisoned(runtime: Runtime) -> dict[str, int]:
+    return dict(runtime.database.tuples("SELECT shipment_id, position FROM {s}poisoned"))
+
+
+def differences(report: Sequence[Parity]) -> dict[str, tuple[int, int, tuple[str, ...]]]:
+    """The tables that came out differently."""
+    return {p.table: (p.only_new, p.only_old, p.examples) for p in report if p.only_new or p.only_old}
+
+
+# Exactly once
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_two_pumping_processes_take_in_every_event_once(
+    runtime: Runtime, database_url: str, others: Processes, batch: int
+) -> None:
+    fill(runtime, 6)
+
+    taken = others.together(pump, [(database_url, batch), (database_url, batch)])
+
+    assert sum(taken) == runtime.store.head() == runtime.store.position(POSITION)
+    assert rows(runtime.store) == fresh(runtime)
+
+
+def test_threads_with_batches_of_any_size_take_in_every_event_once_while_others_append(runtime: Runtime) -> None:
+    told = batches(reports(6), 1, 5)
+    done = Event()
+    taken: list[int] = []
+
+    def append() -> None:
+        try:
+            for batch in told:
+                runtime.ledger.intake(batch)
+        finally:
+            done.set()
+
+    def pump(size: int) -> Callable[[], None]:
+        def run() -> None:
+            projector = Projector(runtime.store, batch=size)
+            while not done.is_set():
+                taken.append(projector.step())
+            taken.append(projector.catch_up())
+
+        return run
+
+    with in_thread(append), in_thread(pump(1)), in_thread(pump(3)), in_thread(pump(1000)):
+        pass
+
+    assert sum(taken) == runtime.store.head()
+    assert rows(runtime.store) == fresh(runtime)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_pump_that_is_killed_goes_on_where_its_last_transaction_ended(
+    runtime: Runtime, database_url: str, batch: int
+) -> None:
+    fill(runtime, 20)
+
+    killed(pump_for_ever, database_url, batch, when=lambda: runtime.store.position(POSITION) >= 20)
+
+    left = lag(runtime.store)
+    assert 0 < left < runtime.store.head()
+    assert runtime.projector.catch_up() == left
+    assert rows(runtime.store) == fresh(runtime)
+
+
+def test_rows_and_position_are_written_together_or_not_at_all(runtime: Runtime) -> None:
+    fill(runtime, 2)
+    runtime.projector.step()
+    runtime.ledger.intake([report(scan("delivered", "20 10:00"), at="20 12:00", tracker=parcel(0))])
+    before, position = rows(runtime.store), runtime.store.position(POSITION)
+    with runtime.database.transaction() as transaction:
+        transaction.execute("ALTER TABLE {s}timeline RENAME TO gone")
+
+    with pytest.raises(Exception, match="timeline"):
+        runtime.projector.step()
+
+    assert runtime.store.position(POSITION) == position
+    with runtime.database.transaction() as transaction:
+        transaction.execute("ALTER TABLE {s}gone RENAME TO timeline")
+    assert rows(runtime.store) == before
+    assert runtime.projector.catch_up() == 1
+    assert rows(runtime.store) == fresh(runtime)
+
+
+def test_a_pump_that_always_loses_the_race_still_ends(runtime: Runtime) -> None:
+    class Overtaken(TableStore):
+        def notifications(self, after: int, limit: int) -> list[Notification]:
+            found = super().notifications(after, limit)
+            if found:
+                assert Projector(runtime.store, batch=1).step() == 1
+            return found
+
+    runtime.ledger.intake(webhooks(40))
+    assert runtime.store.head() > 300
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(len(inspect.stack(0)) + 150)
+        assert Projector(Overtaken(runtime.database), batch=1).catch_up() == 0
+    finally:
+        sys.setrecursionlimit(limit)
+    assert lag(runtime.store) == 0
+
+
+def test_a_row_that_a_later_statement_takes_away_goes(runtime: Runtime) -> None:
+    runtime.ledger.intake([report(scan("in_transit", "3 10:00"), at="3 12:00")])
+    runtime.projector.catch_up()
+    assert [line["checkpoint_id"][0] for line in rows(runtime.store)["timeline"]] == ["~"]
+    runtime.ledger.intake([report(scan("in_transit", "3 10:00", id="clickpost:7"), at="3 13:00")])
+    runtime.projector.catch_up()
+    assert [line["checkpoint_id"] for line in rows(runtime.store)["timeline"]] == ["clickpost:7"]
+    assert rows(runtime.store) == fresh(runtime)
+
+
+# Shipments that cannot be folded
+
+BAD = "default:clickpost:4:P0"
+
+
+def test_a_shipment_that_cannot_be_folded_is_noted_and_holds_back_nothing(runtime: Runtime) -> None:
+    runtime.ledger.intake(reports(3))
+    expected = {row["shipment_id"]: row for row in fresh(runtime)["shipments"]}
+    broken = [n.id for n in runtime.store.notifications(0, 100) if n.originator_id == BAD][-1]
+    state = break_event(runtime, broken)
+
+    assert runtime.projector.catch_up() == runtime.store.head()
+
+    assert poisoned(runtime) == {BAD: broken}
+    reason = runtime.database.tuples("SELECT reason FROM {s}poisoned")[0][0]
+    assert "UnknownEvent" in reason and "cannot be read" in reason
+    assert {row["shipment_id"]: row for row in rows(runtime.store)["shipments"]} == {
+        id_: row for id_, row in expected.items() if id_ != BAD
+    }
+
+    mend_event(runtime, broken, state)
+    runtime.ledger.intake([report(scan("delivered", "20 10:00"), at="20 12:00", tracker=parcel(0))])
+    runtime.projector.catch_up()
+    assert poisoned(runtime) == {}
+    assert rows(runtime.store) == fresh(runtime)
+
+
+def test_the_rows_of_a_shipment_stay_as_they_were_until_it_can_be_folded_again(runtime: Runtime) -> None:
+    tracker = parcel(0)
+    runtime.ledger.intake(
+        [report(scan("in_transit", "3 10:00"), scan("delivery_failed", "3 11:00"), at="3 12:00", tracker=tracker)]
+    )
+    runtime.projector.catch_up()
+    before = rows(runtime.store)
+    assert [len(before[name]) for name in ("shipments", "timeline", "ndr_cases")] == [1, 2, 1]
+
+    # What is said meanwhile takes rows away: a statement learns its id, and the failure turns out to be a return.
+    late = runtime.ledger.intake(
+        [
+            report(scan("in_transit", "3 10:00", id="clickpost:7"), at="3 13:00", tracker=tracker),
+            report(scan("return_requested", "3 09:00"), at="3 14:00", tracker=tracker),
+        ]
+    )[-1].position
+    state = break_event(runtime, late)
+    runtime.projector.catch_up()
+    assert list(poisoned(runtime)) == [BAD]
+    assert rows(runtime.store) == before
+
+    mend_event(runtime, late, state)
+    runtime.ledger.intake([report(scan("returned", "4 10:00", "return"), at="4 12:00", tracker=tracker)])
+    runtime.projector.catch_up()
+    assert poisoned(runtime) == {}
+    assert rows(runtime.store) == fresh(runtime)
+
+
+def test_a_shipment_that_stays_broken_stays_noted_with_the_newest_position(runtime: Runtime) -> None:
+    runtime.ledger.intake([report(journey(0)[0], at="1 12:00", tracker=parcel(0))])
+    break_event(runtime, 1)
+    runtime.projector.catch_up()
+    with runtime.database.transaction() as transaction:
+        runtime_events = transaction.read("SELECT MAX(originator_version) AS v FROM {s}stored_events")
+    assert poisoned(runtime) == {BAD: 2} and runtime_events == [{"v": 2}]
+    assert runtime.ledger.intake([report(journey(0)[1], at="2 12:00", tracker=parcel(0))])[0].error
+
+
+def test_a_rebuild_notes_what_it_cannot_fold_and_forgets_what_it_can(runtime: Runtime) -> None:
+    runtime.ledger.intake(reports(3))
+    break_first, break_later = (
+        [n.id for n in runtime.store.notifications(0, 100) if n.originator_id == parcel_id(number)][-1]
+        for number in (0, 1)
+    )
+    state = break_event(runtime, break_first)
+    runtime.projector.catch_up()
+    mend_event(runtime, break_first, state)
+    break_event(runtime, break_later)
+    assert poisoned(runtime) == {parcel_id(0): break_first}
+
+    # Of one table only: the shipment is still behind in the others.
+    assert differences(rebuild(runtime.store, "timeline"))["timeline"][2] == (parcel_id(0), parcel_id(1))
+    assert set(poisoned(runtime)) == {parcel_id(0), parcel_id(1)}
+
+    rebuild(runtime.store)
+    assert poisoned(runtime) == {parcel_id(1): break_later}
+    assert {row["shipment_id"] for row in rows(runtime.store)["shipments"]} == {parcel_id(0), parcel_id(2)}
+
+
+def parcel_id(number: int) -> str:
+    return f"default:clickpost:4:P{number}"
+
+
+def test_a_long_text_that_no_table_maps_holds_back_nothing(runtime: Runtime) -> None:
+    # Of 4,000 characters, as long as a text may be, of three bytes each and none like the one before.
+    text = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(4000))
+    runtime.ledger.intake([report(scan("unknown", "3 10:00", said=text, remark=text, location=text), at="3 12:00")])
+    runtime.projector.catch_up()
+    assert timeline.unmapped(runtime.store)[0]["text"] == text
+
+
+# Waking up
+
+
+@contextmanager
+def following(runtime: Runtime, projector: Projector | None = None) -> Iterator[None]:
+    """A pump that follows the ledger for the length of the block."""
+    stop = Event()
+    with in_thread(lambda: (projector or runtime.projector).run(stop)):
+        try:
+            yield
+        finally:
+            stop.set()
+            # Any commit wakes it, so that it sees that it is to stop.
+            runtime.ledger.intake([report(at="1", tracker=Tracker("clickpost", f"the end {time.monotonic_ns()}"))])
+
+
+def test_a_pump_is_woken_by_the_commits_of_another_process(
+    runtime: Runtime, database_url: str, others: Processes
+) -> None:
+    with following(runtime):
+        slowest = 0.0
+        for number in range(6):
+            time.sleep(0.11 * number)
+            others.start(take_in, database_url, [webhooks(1, first=number)]).result()
+            committed = time.monotonic()
+            until(lambda number=number: parcel_id(number) in delivered(runtime))
+            slowest = max(slowest, time.monotonic() - committed)
+    assert slowest < IDLE / 4
+
+
+def delivered(runtime: Runtime) -> set[str]:
+    found = runtime.store.read("SELECT shipment_id FROM {s}shipments WHERE milestone = 'delivered'")
+    return {row["shipment_id"] for row in found}
+
+
+def test_a_pump_is_woken_by_the_commits_of_its_own_process(runtime: Runtime) -> None:
+    with following(runtime):
+        for number in range(5):
+            runtime.ledger.intake(webhooks(1, first=number))
+            committed = time.monotonic()
+            until(lambda number=number: parcel_id(number) in delivered(runtime))
+            assert time.monotonic() - committed < IDLE / 4
+
+
+def test_a_pump_does_not_read_while_nothing_is_committed(runtime: Runtime) -> None:
+    class Counting(TableStore):
+        reads = 0
+
+        def position(self, name: str, suffix: str = "") -> int:
+            self.reads += 1
+            return super().position(name, suffix)
+
+        def notifications(self, after: int, limit: int) -> list[Notification]:
+            self.reads += 1
+            return super().notifications(after, limit)
+
+    runtime.ledger.intake(webhooks(1))
+    store = Counting(runtime.database)
+    with following(runtime, Projector(store)):
+        until(lambda: lag(runtime.store) == 0)
+        time.sleep(0.3)
+        before = store.reads
+        time.sleep(1.0)
+        assert store.reads - before <= 2  # one look at the most, should the fallback fall into this second
+
+
+# Rebuilding
+
+
+def test_a_rebuild_gives_the_same_rows(runtime: Runtime) -> None:
+    fill(runtime, 8)
+    runtime.projector.catch_up()
+    before = rows(runtime.store)
+
+    report = rebuild(runtime.store)
+
+    assert differences(report) == {}
+    assert {parity.table: parity.rows for parity in report} == {name: len(some) for name, some in before.items()}
+    assert rows(runtime.store) == before == fresh(runtime)
+
+
+def test_a_rebuild_of_tables_that_lag_behind_brings_them_up_to_the_ledger(runtime: Runtime) -> None:
+    fill(runtime, 3)
+    assert differences(rebuild(runtime.store)) == {}
+    assert lag(runtime.store) == 0
+    assert rows(runtime.store) == fresh(runtime)
+
+
+def test_a_rebuild_of_an_empty_ledger_gives_empty_tables(runtime: Runtime) -> None:
+    assert [(parity.rows, parity.only_new, parity.only_old) for parity in rebuild(runtime.store)] == [(0, 0, 0)] * 6
+    fill(runtime, 1)
+    runtime.projector.catch_up()
+    assert rows(runtime.store) == fresh(runtime)
+
+
+@pytest.mark.parametrize("name", TABLE_NAMES)
+def test_one_table_can_be_rebuilt(runtime: Runtime, name: str) -> None:
+    fill(runtime, 3)
+    runtime.ledger.intake([report(scan("in_transit", "3 10:00"), at="3 12:00")])
+    runtime.projector.catch_up()
+    damage(runtime)
+
+    parity = rebuild(runtime.store, name)
+
+    assert [p.table for p in parity] == [name] == list(differences(parity))
+    assert rows(runtime.store)[name] == fresh(runtime)[name] != []
+    assert [n for n in TABLE_NAMES if rows(runtime.store)[n] != fresh(runtime)[n]] == [
+        n for n in TABLE_NAMES if n != name
+    ]
+
+
+def damage(runtime: Runtime) -> None:
+    """Change something in every table by hand."""
+    with runtime.database.transaction() as transaction:
+        for statement in (
+            "UPDATE {s}shipments SET location = 'Atlantis' WHERE shipment_id = :id",
+            "DELETE FROM {s}timeline WHERE shipment_id = :id",
+            "UPDATE {s}ndr_cases SET attempts = 99 WHERE shipment_id = :id",
+            """INSERT INTO {s}silence SELECT 'ghost', 'stalled', since, since, NULL, '1' FROM {s}shipments
+               WHERE shipment_id = :id""",
+            "UPDATE {s}delivery_dates SET revisions = 99 WHERE shipment_id = :id",
+            "DELETE FROM {s}estimates WHERE shipment_id <> :id",
+            "UPDATE {s}estimates SET source = 'sla' WHERE shipment_id = :id",
+        ):
+            assert transaction.execute(statement, id=parcel_id(1)) >= 1
+
+
+def test_a_rebuild_repairs_what_was_changed_by_hand_and_names_it(runtime: Runtime) -> None:
+    fill(runtime, 3)
+    runtime.ledger.intake([report(scan("in_transit", "3 10:00"), at="3 12:00")])
+    runtime.projector.catch_up()
+    damage(runtime)
+
+    found = differences(rebuild(runtime.store))
+
+    one = (parcel_id(1),)
+    assert found["shipments"] == (1, 1, one)
+    assert found["timeline"] == (len(JOURNEY), 0, one)
+    assert found["ndr_cases"] == (1, 1, one)
+    assert found["silence"] == (0, 1, ("ghost",))
+    assert found["delivery_dates"] == (1, 1, one)
+    assert found["estimates"][2] == (parcel_id(0), parcel_id(1), parcel_id(2))
+    assert rows(runtime.store) == fresh(runtime)
+    assert differences(rebuild(runtime.store)) == {}
+
+
+def test_an_unknown_table_is_refused_with_the_names_of_those_there_are(runtime: Runtime) -> None:
+    with pytest.raises(UsageError, match="no table 'parcels'; use one of: shipments, timeline, ndr_cases"):
+        rebuild(runtime.store, "parcels")
+
+
+def test_a_rebuild_tells_how_far_it_is(runtime: Runtime) -> None:
+    fill(runtime, 4)
+    told: list[tuple[int, int]] = []
+    rebuild(runtime.store, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (runtime.store.head(), runtime.store.head())
+
+
+def test_what_an_interrupted_rebuild_left_is_replaced(runtime: Runtime) -> None:
+    fill(runtime, 4)
+    runtime.projector.catch_up()
+    before = rows(runtime.store)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(runtime.store, progress=interrupt)
+        assert runtime.store.read(f"SELECT COUNT(*) AS n FROM {{s}}shipments{NEXT}") == [{"n": 4}]
+        assert rows(runtime.store) == before
+
+    assert differences(rebuild(runtime.store)) == {}
+    assert rows(runtime.store) == before
+    assert [row[0] for row in runtime.database.tuples("SELECT name FROM {s}positions")] == [POSITION]
+    with pytest.raises(Exception, match=f"shipments{NEXT}"):
+        runtime.store.read(f"SELECT * FROM {{s}}shipments{NEXT}")
+
+
+def test_of_two_rebuilds_at_once_the_first_gives_way_and_the_tables_are_whole(runtime: Runtime) -> None:
+    fill(runtime, 4)
+    runtime.projector.catch_up()
+    before = rows(runtime.store)
+
+    def rebuild_meanwhile(done: int, total: int) -> None:
+        assert differences(rebuild(runtime.store)) == {}
+
+    with pytest.raises(Contended, match="another rebuild"):
+        rebuild(runtime.store, progress=rebuild_meanwhile)
+    assert rows(runtime.store) == before
+
+    def begin_another(done: int, total: int) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(runtime.store, progress=interrupt)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Contended, match="another rebuild"):
+        rebuild(runtime.store, progress=begin_another)
+    assert rows(runtime.store) == before
+
+
+def test_tables_are_whole_and_right_while_others_append_pump_and_read_during_rebuilds(
+    runtime: Runtime, database_url: str, others: Processes, tmp_path: Path
+) -> None:
+    runtime.ledger.intake(webhooks(10))
+    runtime.projector.catch_up()
+    stop = tmp_path / "stop"
+    reading = others.start(read_until, database_url, str(stop), 10, 10 * len(JOURNEY))
+    following = others.start(pump_for_ever, database_url, 100, str(stop))
+    writing = [others.start(take_in, database_url, batches(webhooks(40, first=n), n, 2)) for n in range(10, 90, 40)]
+    times = 0
+    try:
+        while not all(writer.done() for writer in writing):
+            assert differences(rebuild(runtime.store)) == {}
+            times += 1
+    finally:
+        stop.touch()
+    for writer in writing:
+        writer.result()
+    following.result()
+
+    assert times >= 2
+    assert reading.result() >= 2
+    assert differences(rebuild(runtime.store)) == {}
+    assert rows(runtime.store) == fresh(runtime)
+    assert len(rows(runtime.store)["shipments"]) == 90
+
+
+def test_a_rebuild_waits_for_a_reader_that_holds_tables_and_does_not_hold_it_up(
+    postgres_url: str, postgres_server: str
+) -> None:
+    with open_runtime(Settings(postgres_url)) as runtime, psycopg.connect(postgres_server) as reader:
+        runtime.ledger.intake(webhooks(3))
+        runtime.projector.catch_up()
+        schema = runtime.database.schema.encode()
+        reader.execute(b"SELECT COUNT(*) FROM " + schema + b"silence")
+        with in_thread(lambda: rebuild(runtime.store)):
+            time.sleep(0.6)
+            for name in (b"delivery_dates", b"shipments", b"stuck_shipments", b"timeline"):
+                reader.execute(b"SELECT COUNT(*) FROM " + schema + name)
+                time.sleep(0.2)
+            reader.rollback()
+        assert rows(runtime.store) == fresh(runtime)
+
+
+def test_the_views_answer_before_and_after_a_rebuild(runtime: Runtime) -> None:
+    runtime.ledger.intake(
+        [
+            report(scan("delivery_failed", "3 10:00", reason="refused"), at="3 12:00", tracker=parcel(1)),
+            report(scan("unknown", "3 10:00", said="Zwischenlager"), at="3 12:00", tracker=parcel(2)),
+        ]
+    )
+    runtime.projector.catch_up()
+    before = {view.name: runtime.store.read(f"SELECT * FROM {{s}}{view.name}") for view in VIEWS}
+    assert [row["shipment_id"] for row in before["ndr_open"]] == [parcel_id(1)]
+    assert {row["shipment_id"] for row in before["stuck_shipments"]} == {parcel_id(1), parcel_id(2)}
+    assert [(row["text"], row["count"]) for row in before["unmapped"]] == [("Zwischenlager", 1)]
+
+    rebuild(runtime.store)
+
+    assert {view.name: runtime.store.read(f"SELECT * FROM {{s}}{view.name}") for view in VIEWS} == before
+
+
+def test_a_consignment_counts_its_pieces(runtime: Runtime) -> None:
+    def piece(number: int, of: str) -> Registration:
+        return Registration(trackers=(parcel(number),), piece_of=of)
+
+    wishes = [piece(n, "default:host:A") for n in range(3)] + [piece(n, "default:host:B") for n in range(3, 5)]
+    runtime.ledger.register([Registration("A"), Registration("B"), Registration("C"), *wishes])
+
+    def state(consignment: str) -> tuple[Any, ...]:
+        runtime.projector.catch_up()
+        found = runtime.store.read("SELECT * FROM {s}consignments WHERE shipment_id = :id", id=consignment)
+        names = ("pieces", "delivered", "open", "failed")
+        return (*(int(found[0][name]) for name in names), found[0]["state"]) if found else ()
+
+    def happen(number: int, milestone: str) -> None:
+        runtime.ledger.intake([report(scan(milestone, "9 10:00"), at="9 12:00", tracker=parcel(number))])
+
+    assert state("default:host:A") == (3, 0, 3, 0, "open")
+    assert state("default:host:B") == (2, 0, 2, 0, "open")
+    assert state("default:host:C") == ()
+    happen(0, "delivered")
+    assert state("default:host:A") == (3, 1, 2, 0, "partial")
+    happen(1, "delivered")
+    happen(2, "delivered")
+    assert state("default:host:A") == (3, 3, 0, 0, "complete")
+    happen(3, "lost")
+    assert state("default:host:B") == (2, 0, 1, 1, "open")
+    happen(4, "delivered")
+    assert state("default:host:B") == (2, 1, 0, 1, "incomplete")
+    assert [row["shipment_id"] for row in shipments.find(runtime.store, "P3")] == [parcel_id(3)]
