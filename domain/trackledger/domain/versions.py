@@ -19,7 +19,7 @@ class Versions:
     def __init__(self, digest: str, at: datetime) -> None:
         self.standing = digest
         self.standing_at = at
-        self.older: set[str] | None = None
+        self.older: dict[str, datetime] | None = None
 
     def is_news(self, digest: str, at: datetime) -> bool:
         """Whether the version `digest`, said at `at`, is worth recording: a new one, or a return to an older one."""
@@ -34,18 +34,22 @@ class Versions:
         if digest == self.standing:
             self.standing_at = min(self.standing_at, at)
             return
-        older = self.older = self.older or set()
+        older = self.older = self.older or {}
         if (at, digest) > (self.standing_at, self.standing):
-            older.add(self.standing)
-            older.discard(digest)
+            older[self.standing] = self.standing_at
+            older.pop(digest, None)
             self.standing, self.standing_at = digest, at
         else:
-            older.add(digest)
+            older[digest] = min(at, older.get(digest, at))
+
+    def first_told(self, digest: str) -> datetime | None:
+        """When a version was said first, as far as we heard; None for one that was not."""
+        return self.standing_at if digest == self.standing else (self.older or {}).get(digest)
 
     def merge(self, other: "Versions") -> None:
         """Take in all versions of what turned out to be the same statement."""
-        if other.older:
-            self.older = (self.older or set()) | (other.older - {self.standing})
+        for digest, at in (other.older or {}).items():
+            self.add(digest, at)
         self.add(other.standing, other.standing_at)
 
 
@@ -83,7 +87,8 @@ class Slots:
 
     def _is_earlier(self, slot: Slot, digest: str, at: datetime) -> bool:
         versions = self._versions.get(slot)
-        return versions is not None and versions.standing == digest and at < versions.standing_at
+        first_told = versions.first_told(digest) if versions else None
+        return first_told is not None and at < first_told
 
     def _is_news(self, slot: Slot, digest: str, at: datetime, said: Container[tuple[Slot, str]]) -> bool:
         versions = self._versions.get(slot)
