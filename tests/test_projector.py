@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -289,14 +290,14 @@ def test_a_pump_is_woken_by_the_commits_of_another_process(
             time.sleep(0.11 * number)
             others.start(take_in, database_url, [webhooks(1, first=number)]).result()
             committed = time.monotonic()
-            until(lambda number=number: parcel_id(number) in delivered(runtime))
+            until(partial(is_delivered, runtime, number))
             slowest = max(slowest, time.monotonic() - committed)
     assert slowest < IDLE / 4
 
 
-def delivered(runtime: Runtime) -> set[str]:
+def is_delivered(runtime: Runtime, number: int) -> bool:
     found = runtime.store.read("SELECT shipment_id FROM {s}shipments WHERE milestone = 'delivered'")
-    return {row["shipment_id"] for row in found}
+    return parcel_id(number) in {row["shipment_id"] for row in found}
 
 
 def test_a_pump_is_woken_by_the_commits_of_its_own_process(runtime: Runtime) -> None:
@@ -304,7 +305,7 @@ def test_a_pump_is_woken_by_the_commits_of_its_own_process(runtime: Runtime) -> 
         for number in range(5):
             runtime.ledger.intake(webhooks(1, first=number))
             committed = time.monotonic()
-            until(lambda number=number: parcel_id(number) in delivered(runtime))
+            until(partial(is_delivered, runtime, number))
             assert time.monotonic() - committed < IDLE / 4
 
 
