@@ -8,25 +8,28 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from msgspec import Struct
 from msgspec.structs import replace
 
 from support.reports import claim, estimate, report
 from support.rows import ARRIVAL, Rows, fresh, rows
 from support.scans import scan
-from trackledger.adapters.runtime import Runtime
+from trackledger.adapters.runtime import Runtime, open_runtime
+from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage.recorder import Recorder
-from trackledger.domain.checkpoints import Checkpoint, Registration, Report, Tracker
+from trackledger.domain.checkpoints import Channel, Checkpoint, Registration, Report, Tracker
 from trackledger.domain.ledger import Ledger
 from trackledger.domain.milestones import Milestone
 from trackledger.projections.projector import Projector
 from trackledger.projections.rebuild import rebuild
 from trackledger.projections.tables import TABLES
 
-EXAMPLES = {"sqlite": 120, "postgresql": 25}
+EXAMPLES = {"sqlite": 200, "postgresql": 40}
 LATEST = 6
 """Reports of one tracker are of the days 1 to so many, and no two of one day."""
 
@@ -34,6 +37,8 @@ DAYS = ("3", "3 10:00", "3 10:00", "3 18:30", "4", "4 09:00", "5 09:00", "7")
 
 SOURCES = ("carrier", "provider", "sla")
 DETAILS = ("carrier", "order_id", "origin")
+
+MARKS = range(5)
 
 _accounts = count(1)
 
@@ -216,3 +221,154 @@ def test_order_repetition_channel_and_batches_are_irrelevant_and_a_rebuild_equal
     check()
     assert [(parity.only_new, parity.only_old) for parity in rebuild(runtime.store)] == [(0, 0)] * len(TABLES)
     assert rows(runtime.store) == fresh(runtime)
+
+
+# Many steps, against a model
+
+
+class Kept(Struct):
+    """What the model knows of one shipment: the version of each checkpoint, who told of it first, and what is gone."""
+
+    versions: dict[int, int]
+    told_by: dict[int, str]
+    gone: set[int]
+    reference: str = ""
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Reports, whole histories and registrations in the order of their time, in an account of its own.
+
+    The model is a dictionary of shipments and one of the keys that lead to them.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.account = f"m{next(_accounts)}"
+        self.ledger = Ledger(Recorder(runtime.database), withdraws={"clickpost"})
+        self.minute = 0
+        self.version = dict.fromkeys(MARKS, 0)
+        self.owner: dict[str, str] = {}
+        self.kept: dict[str, Kept] = {}
+        self.last: Report | None = None
+
+    def key(self, provider: str, reference: str) -> str:
+        return f"{self.account}:{provider}:{reference}"
+
+    @rule(tracker=st.sampled_from(range(4)), marks=st.sets(st.sampled_from(MARKS)), whole=st.booleans())
+    def hear(self, tracker: int, marks: set[int], whole: bool) -> None:
+        self.minute += 1
+        key = self.key("clickpost", f"4:T{tracker}")
+        shipment_id = self.owner.get(key, key)
+        opened = shipment_id not in self.kept
+        kept = self.kept.setdefault(shipment_id, Kept({}, {}, set()))
+        self.owner[key] = shipment_id
+        recorded = {mark for mark in marks if mark not in kept.versions}
+        amended = {mark for mark in marks - recorded if kept.versions[mark] != self.version[mark]}
+        reinstated = kept.gone & marks
+        gone = {m for m in kept.versions if whole and m not in marks | kept.gone and kept.told_by[m] == key}
+        kept.versions |= {mark: self.version[mark] for mark in marks}
+        kept.told_by |= dict.fromkeys(recorded, key)
+        kept.gone = kept.gone - marks | gone
+        self.last = replace(
+            report(
+                *(self.checkpoint(mark) for mark in sorted(marks)),
+                at=f"2 {self.minute // 60:02}:{self.minute % 60:02}",
+                whole=whole,
+                tracker=Tracker("clickpost", f"4:T{tracker}", "Delhivery", f"T{tracker % 2}"),
+            ),
+            account=self.account,
+        )
+
+        receipt = self.ledger.intake([self.last])[0]
+
+        assert (receipt.shipment_id, receipt.error) == (shipment_id, "")
+        assert (receipt.recorded, receipt.amended, receipt.repeated, receipt.withdrawn) == (
+            len(recorded),
+            len(amended),
+            len(marks) - len(recorded) - len(amended),
+            len(gone),
+        )
+        assert receipt.events == opened + bool(recorded or amended or reinstated) + bool(gone)
+
+    def checkpoint(self, mark: int) -> Checkpoint:
+        return scan("in_transit", "1 10:00", mark=f"{mark}", id=f"clickpost:{mark}", remark=f"{self.version[mark]}")
+
+    @rule(mark=st.sampled_from(MARKS))
+    def change(self, mark: int) -> None:
+        self.version[mark] += 1
+
+    @precondition(lambda self: self.last is not None)
+    @rule(channel=st.sampled_from(["poll", "webhook"]))
+    def hear_the_same_again(self, channel: Channel) -> None:
+        assert self.last is not None
+        receipt = self.ledger.intake([replace(self.last, channel=channel, message_id="again")])[0]
+        assert (receipt.events, receipt.repeated) == (0, len(self.last.checkpoints))
+
+    @rule(reference=st.sampled_from(["", "R0", "R1"]), trackers=st.sets(st.sampled_from(range(4)), max_size=2))
+    def register(self, reference: str, trackers: set[int]) -> None:
+        if not reference and not trackers:
+            return
+        linked = [Tracker("clickpost", f"4:T{n}", "Delhivery", f"T{n % 2}") for n in sorted(trackers)]
+        keys = [self.key("host", reference)] if reference else []
+        keys += [self.key("clickpost", tracker.reference) for tracker in linked]
+        owners = {self.owner[key] for key in keys if key in self.owner}
+
+        receipt = self.ledger.register([Registration(reference, self.account, tuple(linked))])[0]
+
+        taken = len(owners) > 1
+        if len(owners) == 1:
+            known_as = self.kept[next(iter(owners))].reference
+            taken = bool(reference and known_as and known_as != reference)
+        assert bool(receipt.error) == taken
+        if taken:
+            assert receipt.events == 0
+            return
+        shipment_id = next(iter(owners), keys[0])
+        assert receipt.shipment_id == shipment_id
+        assert (receipt.events == 0) == all(key in self.owner for key in keys)
+        self.owner |= dict.fromkeys(keys, shipment_id)
+        kept = self.kept.setdefault(shipment_id, Kept({}, {}, set()))
+        kept.reference = kept.reference or reference
+
+    @rule(size=st.sampled_from([1, 3, 1000]))
+    def pump(self, size: int) -> None:
+        Projector(self.runtime.store, batch=size).step()
+
+    @invariant()
+    def every_key_leads_to_its_shipment(self) -> None:
+        for key, shipment_id in self.owner.items():
+            assert self.ledger.find(key.split(":", 2)[2], self.account) == [shipment_id]
+        for number in ("T0", "T1"):
+            numbered = {s for key, s in self.owner.items() if ":clickpost:" in key and f"T{int(key[-1]) % 2}" == number}
+            assert set(self.ledger.find(number, self.account)) == numbered
+
+    def teardown(self) -> None:
+        self.runtime.projector.catch_up()
+        held = rows(self.runtime.store, self.account)
+        lines = {
+            (row["shipment_id"], row["checkpoint_id"]): (row["remark"], row["withdrawn"]) for row in held["timeline"]
+        }
+        assert lines == {
+            (id_.removeprefix(self.account), f"clickpost:{mark}"): (f"{version}", mark in kept.gone)
+            for id_, kept in self.kept.items()
+            for mark, version in kept.versions.items()
+        }
+        assert {row["shipment_id"]: (row["reference"], row["checkpoints"]) for row in held["shipments"]} == {
+            id_.removeprefix(self.account): (kept.reference or None, len(kept.versions) - len(kept.gone))
+            for id_, kept in self.kept.items()
+        }
+
+
+def test_the_ledger_behaves_like_a_dictionary_of_sets(tmp_path: Path) -> None:
+    with open_runtime(Settings(f"sqlite:///{tmp_path / 'ledger.db'}")) as runtime:
+
+        class OnFile(LedgerMachine):
+            def __init__(self) -> None:
+                super().__init__(runtime)
+
+        run_state_machine_as_test(
+            OnFile,
+            settings=settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True, database=None),
+        )
+        assert rows(runtime.store) == fresh(runtime)

@@ -77,7 +77,7 @@ class Identities:
 
     def identified_by(self, checkpoint: Checkpoint) -> Known | None:
         """What was known by its fingerprint only and is given an id by this statement."""
-        return self._without_id.get(checkpoint.fingerprint) if checkpoint.id else None
+        return self._without_id.get(checkpoint.fingerprint) if self._without_id and checkpoint.id else None
 
     def identify(self, fingerprint: str, id_: str, at: datetime) -> None:
         """Take in a recorded identification, said at `at`."""

@@ -14,7 +14,7 @@ class News:
     `gone` are keys of known checkpoints that an older history amends although a newer one no longer holds them.
     """
 
-    __slots__ = ("amended", "gone", "identified", "present", "recorded", "reinstated")
+    __slots__ = ("_matched", "amended", "gone", "identified", "recorded", "reinstated")
 
     def __init__(self) -> None:
         self.recorded: list[Checkpoint] = []
@@ -22,13 +22,15 @@ class News:
         self.identified: list[Identification] = []
         self.reinstated: list[str] = []
         self.gone: list[str] = []
-        self.present: dict[Known, set[str]] = {}
+        self._matched: list[tuple[Known, str]] = []
 
     def __bool__(self) -> bool:
         return bool(self.recorded or self.amended or self.identified or self.reinstated)
 
-    def _is_present(self, known: Known, digest: str) -> None:
-        self.present.setdefault(known, set()).add(digest)
+    @property
+    def present(self) -> set[Known]:
+        """The known checkpoints that the report states, new content or not."""
+        return {known for known, _ in self._matched}
 
     def sort_out(self, checkpoints: Sequence[Checkpoint], identities: Identities, at: datetime, late: bool) -> None:
         """Compare what was said at `at` with what is known; `late` when a newer whole history is known already."""
@@ -51,15 +53,18 @@ class News:
                     continue
                 identified_now.add(checkpoint.fingerprint)
                 self.identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
-                self._is_present(loose, checkpoint.digest)
-            self._is_present(known, checkpoint.digest)
+                self._matched.append((loose, checkpoint.digest))
+            self._matched.append((known, checkpoint.digest))
+            if known.standing == checkpoint.digest and known.withdrawn_at is None:
+                continue  # by far the most of what is ever heard
             if known.is_news(checkpoint.digest, at):
                 changed.append((known, checkpoint))
             elif known.is_withdrawn and not late and known.withdrawn_at is not None and at > known.withdrawn_at:
                 self.reinstated.append(checkpoint.id or known.key)
+        matched = set(self._matched) if changed else set()
         for known, checkpoint in changed:
             # A message that states two contents of one checkpoint returns to neither by stating both again.
-            if known.had(checkpoint.digest) and known.standing in self.present[known]:
+            if known.had(checkpoint.digest) and (known, known.standing) in matched:
                 continue
             self.amended.append(Amendment(checkpoint, known.standing))
             if late and known.is_withdrawn:

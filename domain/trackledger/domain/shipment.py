@@ -157,13 +157,11 @@ class Shipment:
             # An older message, read late: what it alone states was already missing from the newer history.
             gone, at = [*(checkpoint.key for checkpoint in news.recorded), *news.gone], snapshot
         elif report.whole_history:
+            present = news.present
             gone = [
                 known.key
                 for known in self._known
-                if known.tracker == tracker
-                and known not in news.present
-                and not known.is_withdrawn
-                and known.heard_at < at
+                if known.tracker == tracker and known not in present and not known.is_withdrawn and known.heard_at < at
             ]
         else:
             return None
