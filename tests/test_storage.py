@@ -328,6 +328,23 @@ def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
         open_database(sqlite_url(tmp_path / "missing" / "ledger.db"))
 
 
+def test_a_relative_file_stays_the_same_when_the_process_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with open_runtime(Settings("sqlite:///ledger.db")) as runtime:
+        runtime.ledger.intake([report(OUT, at="3 12:00")])
+        monkeypatch.chdir("elsewhere")
+        waiter = runtime.database.waiter()
+        with in_thread(lambda: runtime.ledger.find("AWB1")), in_thread(lambda: runtime.ledger.find("AWB1")):
+            assert runtime.ledger.find("AWB1") == ["default:clickpost:4:AWB1"]
+        assert runtime.projector.catch_up() == 2
+        waiter.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "ledger.db"}
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_instants_in_sqlite_have_one_width_and_sort_by_time(tmp_path: Path) -> None:
     database = open_database(sqlite_url(tmp_path / "ledger.db"))
     inbox = Inbox(database)

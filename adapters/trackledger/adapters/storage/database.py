@@ -75,6 +75,17 @@ class Database(Reader, Protocol):
         """The condition that a column is among the values of a list parameter."""
         ...
 
+    def each(self, parameter: str) -> str:
+        """The values of a list parameter as the table `k` with the column `value`."""
+        ...
+
+    def look_up(self, table: str, alias: str, column: str, equals: str) -> str:
+        """A join that looks rows up by index, value by value, whatever the database believes of the table's size.
+
+        A young table has no statistics, and reading it whole for each batch would slow down as it grows.
+        """
+        ...
+
     def wake(self) -> None:
         """Tell the waiters of other processes that something was committed, where the database does not."""
         ...

@@ -221,6 +221,12 @@ class PostgresDatabase:
     def any_of(self, column: str, parameter: str) -> str:
         return f"{column} = ANY(:{parameter})"
 
+    def each(self, parameter: str) -> str:
+        return f"unnest(CAST(:{parameter} AS text[])) AS k(value)"
+
+    def look_up(self, table: str, alias: str, column: str, equals: str) -> str:
+        return f"CROSS JOIN LATERAL (SELECT * FROM {{s}}{table} WHERE {column} = {equals} OFFSET 0) AS {alias}"
+
     def wake(self) -> None:
         """NOTIFY on a commit of its own: inside the transaction it would serialise every commit of the server.
 

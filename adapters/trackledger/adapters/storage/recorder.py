@@ -118,8 +118,10 @@ class Recorder(LedgerRecorder):
         """See `LedgerRecorder`."""
         found = self._database.tuples(
             f"""SELECT l.tracker, l.shipment_id, e.originator_version, e.topic, e.state
-                FROM {{s}}tracker_links l JOIN {{s}}stored_events e ON e.originator_id = l.shipment_id
-                WHERE {self._database.any_of("l.tracker", "keys")} ORDER BY l.tracker, e.originator_version""",
+                FROM {self._database.each("keys")}
+                {self._database.look_up("tracker_links", "l", "tracker", "k.value")}
+                {self._database.look_up("stored_events", "e", "originator_id", "l.shipment_id")}
+                ORDER BY l.tracker, e.originator_version""",
             keys=list(keys),
         )
         loaded: dict[str, Loaded] = {}

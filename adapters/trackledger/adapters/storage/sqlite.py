@@ -107,10 +107,12 @@ class SqliteDatabase:
 
     def __init__(self, path: str, *, create: bool = True) -> None:
         self._path = path
+        # Readers are opened when they are needed, perhaps after the process has changed its folder.
+        self._file = Path(path).absolute()
         self._lock = RLock()
         self._idle: deque[sqlite3.Connection] = deque()
         self._all: list[sqlite3.Connection] = []
-        if not create and not Path(path).is_file():
+        if not create and not self._file.is_file():
             raise self._missing()
         try:
             self._writer = self._connect()
@@ -124,7 +126,7 @@ class SqliteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path,
+            self._file,
             timeout=BUSY_SECONDS,
             detect_types=sqlite3.PARSE_DECLTYPES,
             isolation_level=None,
@@ -203,11 +205,17 @@ class SqliteDatabase:
     def any_of(self, column: str, parameter: str) -> str:
         return f"{column} IN (SELECT value FROM json_each(:{parameter}))"
 
+    def each(self, parameter: str) -> str:
+        return f"json_each(:{parameter}) AS k"
+
+    def look_up(self, table: str, alias: str, column: str, equals: str) -> str:
+        return f"CROSS JOIN {{s}}{table} AS {alias} ON {alias}.{column} = {equals}"
+
     def wake(self) -> None:
         """Nothing to do: waiters watch the file's change counter."""
 
     def waiter(self) -> "SqliteWaiter":
-        return SqliteWaiter(self._path)
+        return SqliteWaiter(self._file)
 
     def close(self) -> None:
         for connection in self._all:
@@ -219,8 +227,8 @@ class SqliteDatabase:
 class SqliteWaiter:
     """Watches the change counter of the file, which moves with every commit of another connection."""
 
-    def __init__(self, path: str) -> None:
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._closed = Flag()
         self._in_use = Lock()
         self._seen = 0

@@ -46,10 +46,10 @@ class TableStore:
         streams: dict[str, list[Notification]] = {}
         if shipment_ids:
             found = self._database.tuples(
-                f"""SELECT {_EVENT} FROM {{s}}stored_events
-                    WHERE {self._database.any_of("originator_id", "ids")} AND notification_id <= :upto
-                    ORDER BY originator_id, originator_version""",
-                ids=sorted(shipment_ids),
+                f"""SELECT {_EVENT} FROM {self._database.each("ids")}
+                    {self._database.look_up("stored_events", "e", "originator_id", "k.value")}
+                    WHERE notification_id <= :upto ORDER BY originator_id, originator_version""",
+                ids=list(shipment_ids),
                 upto=upto,
             )
             for row in found:
