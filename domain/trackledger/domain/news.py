@@ -54,6 +54,8 @@ class News:
                 identified_now.add(checkpoint.fingerprint)
                 self.identified.append(Identification(checkpoint.fingerprint, checkpoint.id))
                 self._matched.append((loose, checkpoint.digest))
+                if late and loose.is_withdrawn:
+                    self.gone.append(checkpoint.id)
             self._matched.append((known, checkpoint.digest))
             if known.standing == checkpoint.digest and known.withdrawn_at is None:
                 continue  # by far the most of what is ever heard
