@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from support.cli import AT, NEVER_PICKED_UP, Cli, fixture, parcel, written
-from trackledger.adapters.providers import provider
-from trackledger.adapters.providers.base import MAX_BODY, Message
+from trackledger.adapters.providers.base import Message
+from trackledger.adapters.providers.clickpost import PROVIDER as CLICKPOST
+from trackledger.adapters.providers.reading import MAX_BODY
 from trackledger.domain.checkpoints import Report
 
 GOOD = fixture("poll_not_picked_up")
@@ -200,9 +201,9 @@ def test_a_provider_that_fails_in_a_way_nobody_thought_of_parks_the_message(
         def normalize(self, message: Message) -> list[Report]:
             if message.body == b"odd":
                 raise LookupError("never \0 seen \ud800")
-            return provider("clickpost").normalize(message)
+            return CLICKPOST.normalize(message)
 
-    monkeypatch.setattr("trackledger.adapters.intake.provider", lambda name: Broken())
+    monkeypatch.setattr("trackledger.adapters.providers.provider", lambda name: Broken())
 
     result = cli("ingest", "clickpost", written(tmp_path / "odd.json", b"odd"), GOOD)
 

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from trackledger.adapters.providers import PROVIDERS, provider
-from trackledger.adapters.providers.base import MAX_BODY, Message, Provider
+from trackledger.adapters.providers.base import Message, Provider
+from trackledger.adapters.providers.reading import MAX_BODY
 from trackledger.domain.checkpoints import DETAILS, AssertionKind, Channel, Checkpoint, EstimateSource, Report
 from trackledger.domain.errors import Ignored, MessageError, Unreadable
 from trackledger.domain.milestones import Leg, Milestone, NdrReason

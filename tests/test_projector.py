@@ -476,7 +476,7 @@ def test_tables_are_whole_and_right_while_others_append_pump_and_read_during_reb
     stop = tmp_path / "stop"
     reading = others.start(read_until, database_url, str(stop), 10, 10 * len(JOURNEY))
     following = others.start(pump_for_ever, database_url, 100, str(stop))
-    writing = [others.start(take_in, database_url, batches(webhooks(40, first=n), n, 2)) for n in range(10, 90, 40)]
+    writing = [others.start(take_in, database_url, batches(webhooks(25, first=n), n, 2)) for n in range(10, 60, 25)]
     times = 0
     try:
         while times < 2 or not all(writer.done() for writer in writing):
@@ -492,7 +492,7 @@ def test_tables_are_whole_and_right_while_others_append_pump_and_read_during_reb
     assert reading.result() >= 2
     assert differences(rebuild(runtime.store)) == {}
     assert rows(runtime.store) == fresh(runtime)
-    assert len(rows(runtime.store)["shipments"]) == 90
+    assert len(rows(runtime.store)["shipments"]) == 60
 
 
 def test_a_rebuild_waits_for_a_reader_that_holds_tables_and_does_not_hold_it_up(

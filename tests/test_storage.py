@@ -20,7 +20,7 @@ from support.reports import report
 from support.rows import ARRIVAL, fresh, rows
 from support.scans import instant, scan
 from support.threads import in_thread, until
-from support.workers import Processes, create, hold, in_a_doomed_transaction, killed, take_in
+from support.workers import Processes, create, hold, in_a_doomed_transaction, keep, killed, take_in
 from trackledger.adapters.inbox import Inbox, message
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
@@ -171,6 +171,14 @@ def test_readers_do_not_wait_for_a_writer(
 
     assert not holding.done()
     holding.result()
+
+
+def test_two_processes_that_keep_the_same_messages_in_opposite_orders_keep_each_once(
+    runtime: Runtime, database_url: str, others: Processes
+) -> None:
+    numbers = list(range(300))
+    others.together(keep, [(database_url, numbers), (database_url, numbers[::-1])])
+    assert runtime.database.tuples("SELECT COUNT(*), MIN(times), MAX(times) FROM {s}messages") == [(300, 2, 2)]
 
 
 def test_eight_processes_that_make_the_ledger_at_once_all_succeed(database_url: str, others: Processes) -> None:
@@ -409,13 +417,14 @@ def test_postgresql_that_commits_asynchronously_by_the_url_is_refused(postgres_u
 def test_postgresql_that_commits_asynchronously_by_a_setting_is_refused(
     postgres_server: str, postgres: psycopg.Connection[tuple[Any, ...]], setting: str
 ) -> None:
-    postgres.execute("CREATE DATABASE tl_careless")
+    name = f"careless_{time.monotonic_ns()}"
+    postgres.execute(f"CREATE DATABASE {name}".encode())
     try:
-        postgres.execute(f"ALTER {setting.format('tl_careless')} SET synchronous_commit = off".encode())
-        assert refused(add(postgres_server, dbname="tl_careless")) == ASYNCHRONOUS
+        postgres.execute(f"ALTER {setting.format(name)} SET synchronous_commit = off".encode())
+        assert refused(add(postgres_server, dbname=name)) == ASYNCHRONOUS
     finally:
-        postgres.execute("ALTER ROLE current_user IN DATABASE tl_careless RESET ALL")
-        postgres.execute("DROP DATABASE tl_careless")
+        postgres.execute(f"ALTER ROLE current_user IN DATABASE {name} RESET ALL".encode())
+        postgres.execute(f"DROP DATABASE {name}".encode())
 
 
 def test_postgresql_that_does_not_wait_for_the_disk_is_refused() -> None:
@@ -440,12 +449,13 @@ def test_postgresql_urls_that_make_no_sense_are_refused(postgres_url: str) -> No
 def test_a_role_that_may_not_make_a_schema_is_refused(
     postgres_server: str, postgres: psycopg.Connection[tuple[Any, ...]]
 ) -> None:
-    postgres.execute("CREATE ROLE tl_guest")
+    name = f"guest_{time.monotonic_ns()}"
+    postgres.execute(f"CREATE ROLE {name}".encode())
     try:
         with pytest.raises(Refused, match="permission denied"):
-            open_database(add(postgres_server, schema="tl_forbidden", options="-c role=tl_guest"))
+            open_database(add(postgres_server, schema=name, options=f"-c role={name}"))
     finally:
-        postgres.execute("DROP ROLE tl_guest")
+        postgres.execute(f"DROP ROLE {name}".encode())
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import StoredEvent
 
+from trackledger.adapters.inbox import Inbox, message
 from trackledger.adapters.runtime import open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
@@ -135,6 +137,14 @@ def hold(url: str, flag: str, seconds: float) -> float:
         ended = time.time()
     database.close()
     return ended
+
+
+def keep(url: str, numbers: Sequence[int]) -> None:
+    """Put messages into the inbox."""
+    database = open_database(url)
+    moment = datetime(2025, 3, 3, tzinfo=UTC)
+    Inbox(database).append([message("clickpost", str(number).encode(), received_at=moment) for number in numbers])
+    database.close()
 
 
 def in_a_doomed_transaction(url: str, flag: str) -> None:

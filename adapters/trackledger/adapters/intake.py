@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from trackledger.adapters.inbox import Inbox, Outcome
-from trackledger.adapters.providers import provider
+from trackledger.adapters.providers import normalize
 from trackledger.adapters.providers.base import Message
 from trackledger.adapters.storage.database import Transaction
 from trackledger.domain.batch import Receipt
@@ -72,7 +72,7 @@ class Intake:
 
 def _read(message: Message) -> list[Report] | Outcome:
     try:
-        reports = provider(message.provider).normalize(message)
+        reports = normalize(message)
         for report in reports:
             _ = report.key
     except Ignored as reason:

@@ -88,8 +88,25 @@ class Batch:
             events += shipment.register(Registration("", report.account, (report.tracker,)), now)
             self._link(report.account, report.tracker, shipment.id)
         require_short(report.details.values())
+        if report.also_trackers or report.piece_of:
+            events += self._tie(report, shipment, now)
         news, judgement = shipment.report(report, now, withdrawals=report.tracker.provider in self._withdraws)
         return shipment, events + news, judgement
+
+    def _tie(self, report: Report, shipment: Shipment, now: datetime) -> list[Event]:
+        """Link the further trackers that feed nothing yet, and the shipment to the one that it is a piece of."""
+        free = []
+        for tracker in report.also_trackers:
+            if tracker_key(report.account, tracker.provider, tracker.reference) not in self._owner:
+                self._link(report.account, tracker, shipment.id)
+                free.append(tracker)
+        parent = ""
+        if report.piece_of:
+            key = tracker_key(report.account, report.tracker.provider, report.piece_of)
+            if key not in self._owner:
+                raise ShipmentNotFound(f"no shipment is fed by {key} to be a piece of; report it first")
+            parent = self._owner[key]
+        return shipment.tie(free, "" if parent == shipment.id else parent, now)
 
     def register(self, registration: Registration, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
         """Open a shipment, or add to the one that its reference or a tracker already opened."""

@@ -20,6 +20,7 @@ HOST = "host"
 MAX_REFERENCE = 256
 """Characters of a reference, a tracking number, or any other text that shipments are looked up by."""
 
+_COUNT = re.compile(r"[1-9][0-9]{0,3}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Channel = Literal["poll", "webhook"]
@@ -73,6 +74,7 @@ class Checkpoint(Struct, frozen=True, omit_defaults=True, gc=False):
     ndr_reason: NdrReason | None = None
     order: int = 0
     reported: datetime | None = None
+    ndr_inferred: bool = False
 
     @property
     def key(self) -> str:
@@ -144,6 +146,8 @@ class AssertionKind(StrEnum):
     NDR = "ndr"
     PICKUP_FAILURE = "pickup_failure"
     DIRECTION = "direction"
+    PIECES = "pieces"
+    SPLIT = "split"
 
 
 _VALUES: dict[AssertionKind, list[str]] = {
@@ -158,7 +162,8 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `STATUS`: value is the provider's code. `STUCK`: `yes` or `no`. `NDR`: value is an `NdrReason`, and `about` the
     fingerprint of the failed attempt it explains, empty when there is none. `DIRECTION`: value is a `Leg` that the
-    whole shipment travels on.
+    whole shipment travels on. `PIECES`: value is the number of pieces that share the state of this shipment. `SPLIT`:
+    value is the number of its parcels that are shipments of their own, so that nothing more is to be heard of this one.
     """
 
     kind: AssertionKind
@@ -167,6 +172,8 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
     about: str = ""
 
     def __post_init__(self) -> None:
+        if self.kind in (AssertionKind.PIECES, AssertionKind.SPLIT) and not _COUNT.fullmatch(self.value):
+            raise InvalidStatement(f"claim {self.kind} has the value {self.value!r}; use a number from 1 to 9999")
         allowed = _VALUES.get(self.kind)
         if allowed is not None and self.value not in allowed:
             raise InvalidStatement(f"claim {self.kind} has the value {self.value!r}; use one of: {', '.join(allowed)}")
@@ -187,6 +194,10 @@ class Report(Struct, frozen=True):
     `message_id`, `channel` and `received_at` say how we know. `stated_at` is the provider's clock for the message as a
     whole; where it is missing, `received_at` decides which of two contradicting statements is the newer one.
     `whole_history` promises that a checkpoint missing here is one that the provider no longer states.
+
+    `also_trackers` are further trackers of the same shipment: each is linked to it once, unless it feeds another
+    already. `piece_of` is the reference of the tracker, of the same account and provider, whose shipment this one is a
+    piece of; that shipment must exist, or be opened by an earlier report of the same batch.
     """
 
     account: str
@@ -200,6 +211,16 @@ class Report(Struct, frozen=True):
     assertions: tuple[Assertion, ...] = ()
     details: Mapping[str, str] = {}
     whole_history: bool = False
+    also_trackers: tuple[Tracker, ...] = ()
+    piece_of: str = ""
+
+    @property
+    def keys(self) -> list[str]:
+        """The identities of every tracker that taking in this report looks at."""
+        keys = [tracker_key(self.account, t.provider, t.reference) for t in (self.tracker, *self.also_trackers)]
+        if self.piece_of:
+            keys.append(tracker_key(self.account, self.tracker.provider, self.piece_of))
+        return keys
 
     @property
     def key(self) -> str:

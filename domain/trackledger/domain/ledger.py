@@ -82,11 +82,14 @@ class Ledger(Application[str]):
         when other processes take in the same reports at once. Raises `Contended` after 20 lost races, and
         `InvalidStatement` for an ill-formed account, tracker or time; then nothing of the batch is stored.
         """
-        keys = [report.key for report in reports]
+        names = [report.key for report in reports]
+        wanted = list(names)
         for report in reports:
             _require_zones(report)
+            if report.also_trackers or report.piece_of:
+                wanted += report.keys
         decisions: list[Decision] = [partial(_report, report) for report in reports]
-        return self._commit(keys, keys, decisions, also)
+        return self._commit(wanted, names, decisions, also)
 
     def register(self, registrations: Sequence[Registration]) -> list[Receipt]:
         """Open shipments, or add trackers, a reference or details to those that a tracker or reference already opened.

@@ -1,7 +1,8 @@
 """When did it happen, how exactly do we know, and who says in which zone?"""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -54,6 +55,11 @@ class Moment(Struct, frozen=True, omit_defaults=True, gc=False):
         return self.at + timedelta(days=1) if self.precision is Precision.DAY else self.at
 
 
+@lru_cache(maxsize=2048)
+def _minutes(offset: int) -> timedelta:
+    return timedelta(minutes=offset)
+
+
 def moment(
     local: datetime, said: str, zone: ZoneSource, offset: int, precision: Precision = Precision.SECOND
 ) -> Moment:
@@ -64,7 +70,7 @@ def moment(
     if local.tzinfo is not None:
         raise InvalidStatement(f"time {said!r} already has a zone; pass its local digits and its offset")
     try:
-        at = local.replace(tzinfo=timezone(timedelta(minutes=offset))).astimezone(UTC)
+        at = (local - _minutes(offset)).replace(tzinfo=UTC)
     except OverflowError:
         raise InvalidStatement(f"time {said!r} is not between the years 2000 and 2100") from None
     if not EARLIEST <= at < LATEST:

@@ -212,6 +212,14 @@ class Shipment:
             events.append(PieceLinked(recorded_at=recorded_at, parent=registration.piece_of))
         return events
 
+    def tie(self, trackers: Iterable[Tracker], parent: str, recorded_at: datetime) -> list[Event]:
+        """The events by which a report makes further trackers feed this shipment, and it a piece of `parent` where it
+        is none of another yet: the host's word on that outranks a provider's."""
+        events: list[Event] = [TrackerLinked(recorded_at=recorded_at, tracker=tracker) for tracker in trackers]
+        if parent and not self._parent:
+            events.append(PieceLinked(recorded_at=recorded_at, parent=parent))
+        return events
+
 
 class Judgement:
     """How many checkpoints of a report were new, changed, known, and gone."""

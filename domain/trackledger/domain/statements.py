@@ -180,8 +180,8 @@ class Statements:
                 changes["id"] = known.key
             if leg is not Leg.FORWARD and checkpoint.leg is Leg.FORWARD:
                 changes["leg"] = leg
-            if ndr is not None and checkpoint.ndr_reason is None:
-                changes["ndr_reason"] = NdrReason(ndr.value)
+            if ndr is not None and (checkpoint.ndr_reason is None or checkpoint.ndr_inferred):
+                changes |= {"ndr_reason": NdrReason(ndr.value), "ndr_inferred": False}
             if changes:
                 checkpoint = replace(checkpoint, **changes)
             result.append(

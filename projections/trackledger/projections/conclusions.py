@@ -55,7 +55,10 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
         told=told,
         status=concluded,
         cases=attempts.conclude(live, carrier, said, policies.attempts),
-        silence=silence.conclude(concluded, live, statements.opened_at, carrier, service, policies.silence),
+        # An order whose parcels are shipments of their own has nothing more to say; they have.
+        silence=None
+        if statements.assertion(AssertionKind.SPLIT)
+        else silence.conclude(concluded, live, statements.opened_at, carrier, service, policies.silence),
         dates=delivery_dates.conclude(statements.estimates, live, registered_at, arrived_at),
         windows=delivery_dates.windows(statements.estimates, delivery_dates.count_from(live, registered_at)),
         provider_says_stuck=claim.value == "yes" if claim else None,

@@ -1,21 +1,37 @@
 """How many pieces of a consignment have arrived?"""
 
-from trackledger.projections.table import View
+from typing import Any
+
+from trackledger.projections.table import Reader, View
+
+_PIECES = """SELECT piece_of AS shipment_id, COUNT(*) AS pieces,
+              SUM(CASE WHEN milestone = 'delivered' THEN 1 ELSE 0 END) AS delivered,
+              SUM(CASE WHEN NOT is_final THEN 1 ELSE 0 END) AS open,
+              SUM(CASE WHEN is_final AND milestone <> 'delivered' THEN 1 ELSE 0 END) AS failed
+       FROM {s}shipments WHERE piece_of IS NOT NULL GROUP BY piece_of
+       UNION ALL
+       SELECT shipment_id, pieces,
+              CASE WHEN milestone = 'delivered' THEN pieces ELSE 0 END,
+              CASE WHEN NOT is_final THEN pieces ELSE 0 END,
+              CASE WHEN is_final AND milestone <> 'delivered' THEN pieces ELSE 0 END
+       FROM {s}shipments p WHERE pieces > 1
+       AND NOT EXISTS (SELECT 1 FROM {s}shipments c WHERE c.piece_of = p.shipment_id)"""
 
 CONSIGNMENTS = View(
     "consignments",
-    """SELECT piece_of AS shipment_id, COUNT(*) AS pieces,
-              SUM(CASE WHEN milestone = 'delivered' THEN 1 ELSE 0 END) AS delivered,
-              SUM(CASE WHEN NOT is_final THEN 1 ELSE 0 END) AS open,
-              SUM(CASE WHEN is_final AND milestone <> 'delivered' THEN 1 ELSE 0 END) AS failed,
-              CASE WHEN SUM(CASE WHEN milestone = 'delivered' THEN 1 ELSE 0 END) = COUNT(*) THEN 'complete'
-                   WHEN SUM(CASE WHEN is_final THEN 1 ELSE 0 END) = COUNT(*) THEN 'incomplete'
-                   WHEN SUM(CASE WHEN milestone = 'delivered' THEN 1 ELSE 0 END) > 0 THEN 'partial'
-                   ELSE 'open' END AS state
-       FROM {s}shipments WHERE piece_of IS NOT NULL GROUP BY piece_of""",
+    f"""SELECT shipment_id, pieces, delivered, open, failed,
+              CASE WHEN delivered = pieces THEN 'complete' WHEN open = 0 THEN 'incomplete'
+                   WHEN delivered > 0 THEN 'partial' ELSE 'open' END AS state
+       FROM ({_PIECES}) counted""",
 )
 """One row per parent shipment. A view, because its pieces are shipments of their own whose rows change by themselves.
 
 `state` is `open` while no piece has arrived, `partial` while some have, `complete` when all have, and `incomplete` when
-nothing more is expected and some have not.
+nothing more is expected and some have not. Where a provider only counts the pieces, all share their shipment's state.
 """
+
+
+def of(store: Reader, shipment_id: str) -> dict[str, Any] | None:
+    """The consignment of one shipment, None when it is no parent."""
+    found = store.read("SELECT * FROM {s}consignments WHERE shipment_id = :id", id=shipment_id)
+    return found[0] if found else None

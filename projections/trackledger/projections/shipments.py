@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from trackledger.domain.checkpoints import AssertionKind
 from trackledger.domain.milestones import FINAL
 from trackledger.projections.table import Index, Reader, Table
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 class ShipmentRow(Struct, frozen=True):
     """One shipment. `said` is the provider's words for the milestone, `reason_rule` the rule that concluded it from the
-    checkpoints in `because` (a JSON array of ids), `position` the ledger position of the newest event it reflects."""
+    checkpoints in `because` (a JSON array of ids), `position` the ledger position of the newest event it reflects.
+
+    `piece_of` is the parent of a piece with a state of its own; `pieces` the number of those that share this state."""
 
     shipment_id: str
     account: str
@@ -39,6 +42,7 @@ class ShipmentRow(Struct, frozen=True):
     delivered_at: datetime | None
     attempts: int
     piece_of: str | None
+    pieces: int | None
     is_final: bool
     position: int
 
@@ -53,6 +57,7 @@ TABLE = Table(
         Index(("tracking_number",)),
         Index(("milestone", "shipment_id")),
         Index(("piece_of",), where="piece_of IS NOT NULL"),
+        Index(("shipment_id",), where="pieces > 1"),
     ],
 )
 
@@ -84,6 +89,7 @@ def rows(c: "Conclusions") -> Iterator[ShipmentRow]:
         delivered_at=status.delivered_at,
         attempts=sum(case.attempts for case in c.cases),
         piece_of=s.parent or None,
+        pieces=int(pieces.value) if (pieces := s.assertion(AssertionKind.PIECES)) else None,
         is_final=status.milestone in FINAL,
         position=s.position,
     )

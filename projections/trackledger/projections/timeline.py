@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class TimelineRow(Struct, frozen=True):
     """One checkpoint as it stands. `amended` counts its earlier versions; a withdrawn one is kept and counts no more.
 
-    `occurred_said` is the source's own text for the time, `zone_source` says whose zone it was read in. `channel`,
-    `message_id`, `received_at` and `recorded_at` tell of the message that taught us the standing version.
+    `occurred_said` is the source's own text for the time, `zone_source` says whose zone it was read in. `ndr_inferred`
+    marks a reason that was read out of free text. `channel`, `message_id`, `received_at` and `recorded_at` tell of the
+    message that taught us the standing version.
     """
 
     shipment_id: str
@@ -34,6 +35,7 @@ class TimelineRow(Struct, frozen=True):
     status_said: str | None
     remark: str | None
     ndr_reason: str | None
+    ndr_inferred: bool
     channel: str
     message_id: str
     received_at: datetime
@@ -82,6 +84,7 @@ def rows(c: "Conclusions") -> Iterator[TimelineRow]:
             checkpoint.status_said or None,
             checkpoint.remark or None,
             checkpoint.ndr_reason.value if checkpoint.ndr_reason else None,
+            checkpoint.ndr_inferred,
             told.channel,
             told.message_id,
             told.received_at,

@@ -12,7 +12,7 @@ from trackledger.adapters.commands.options import Asked, now_option, shared
 from trackledger.adapters.runtime import Runtime
 from trackledger.domain.errors import ShipmentNotFound, UsageError
 from trackledger.domain.milestones import Leg, Milestone
-from trackledger.projections import delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
 from trackledger.projections.table import Reader
 from trackledger.projections.tables import lag
 
@@ -66,6 +66,7 @@ def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, An
         "ndr": ndr.newest(store, id_),
         "silence": silence.of(store, id_, now),
         "delivery": delivery_dates.of(store, id_, now),
+        "consignment": consignments.of(store, id_),
         "checkpoints": row["checkpoints"],
         "position": row["position"],
     }
@@ -117,6 +118,11 @@ def _in_words(answer: dict[str, Any]) -> str:
             if dates[f"{name}_to"]
         ]
         lines.append(f"  delivery {', '.join(windows)}: {verdict} against {dates['baseline']}")
+    if pieces := answer["consignment"]:
+        lines.append(
+            f"  {pieces['pieces']} pieces: {pieces['delivered']} delivered, {pieces['open']} open, "
+            f"{pieces['failed']} failed"
+        )
     because = s["because"]
     lines.append(f"  by rule {because['rule']} from {', '.join(map(text, because['checkpoints'])) or 'nothing said'}")
     lines.append(f"  {answer['checkpoints']} checkpoints, ledger position {answer['position']}")

@@ -98,7 +98,7 @@ def _take(
 
 def _body(file: str, provider: str) -> bytes:
     """The bytes of a file, pipe or device, none of which is read beyond the limit."""
-    from trackledger.adapters.providers.base import MAX_BODY
+    from trackledger.adapters.providers.reading import MAX_BODY
 
     name = click.format_filename(file)
     try:

@@ -1,16 +1,41 @@
 """Which providers do we understand? One module each; adding one is adding its line here."""
 
+from datetime import timedelta
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from trackledger.adapters.providers.base import Provider
-from trackledger.domain.errors import UsageError
+from trackledger.domain.errors import Unreadable, UsageError
 
-PROVIDERS = ("clickpost",)
+if TYPE_CHECKING:
+    from trackledger.adapters.providers.base import Message, Provider
+    from trackledger.domain.checkpoints import Report
+
+PROVIDERS = ("clickpost", "ship24", "shippit", "shiplemon", "rye", "aftership")
+
+MAX_AHEAD = timedelta(days=1)
+"""How far ahead of its arrival a statement may lie: a day for zones that were guessed, and for clocks."""
 
 
-def provider(name: str) -> Provider:
+def provider(name: str) -> "Provider":
     """The provider of this name, loaded on first use. Raises `UsageError` naming those there are."""
     if name not in PROVIDERS:
         raise UsageError(f"provider {name!r} is unknown; use one of: {', '.join(PROVIDERS)}")
-    return cast(Provider, import_module(f"{__name__}.{name}").PROVIDER)
+    return cast("Provider", import_module(f"{__name__}.{name}").PROVIDER)
+
+
+def normalize(message: "Message") -> "list[Report]":
+    """Everything the message says, by its provider's module, and refused where no provider may say it.
+
+    Raises `Unreadable` and `Ignored` as the module does, also `Unreadable` for a scan that lies more than a day ahead
+    of the message: it would hide everything that is said after it.
+    """
+    reports = provider(message.provider).normalize(message)
+    latest = message.received_at + MAX_AHEAD
+    for report in reports:
+        for checkpoint in report.checkpoints:
+            if checkpoint.occurred.at > latest:
+                raise Unreadable(
+                    f"{message.provider}: time {checkpoint.occurred.said!r} of {report.tracker.reference!r} lies more "
+                    f"than a day after the message arrived, {message.received_at.isoformat()}"
+                )
+    return reports

@@ -1,36 +1,17 @@
 """What must a provider's module offer, and what does it receive?"""
 
-import json
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
-from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError
-from pydantic_core import from_json
 
+from trackledger.adapters.providers.verifying import Endpoint, Request
 from trackledger.domain.checkpoints import Channel, Report
-from trackledger.domain.errors import Unreadable
+from trackledger.domain.milestones import Milestone
 
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes. A message above this is refused unread; the largest known honest one is under 1 MiB."""
-
-MAX_TEXT = 4000
-
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
-"""A provider's text as kept: up to 4,000 characters and no NUL, which PostgreSQL cannot store."""
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a whole number is needed")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_bool)]
-"""A whole number, or the text of one. Pydantic alone would take `true` for 1."""
-
-W = TypeVar("W", bound=BaseModel)
+if TYPE_CHECKING:
+    from trackledger.adapters.providers.asking import Access, Client
 
 
 class Message(Struct, frozen=True):
@@ -48,17 +29,60 @@ class Message(Struct, frozen=True):
     context: Mapping[str, str] = {}
 
 
+class Cadence(Struct, frozen=True):
+    """How long to wait before asking about a tracker again: by service level and milestone, by milestone, else `usual`.
+
+    `minutes` are the only minutes of an hour at which asking makes sense, empty for any. These are floors for a polite
+    poller, from the provider's documentation where it says so and our own defaults where it does not.
+    """
+
+    usual: timedelta
+    by_milestone: Mapping[Milestone, timedelta] = {}
+    by_service: Mapping[tuple[str, Milestone], timedelta] = {}
+    minutes: tuple[int, ...] = ()
+
+    def interval(self, milestone: Milestone, service: str = "") -> timedelta:
+        """The wait for a shipment in this state."""
+        usual = self.by_milestone.get(milestone, self.usual)
+        return self.by_service.get((service.casefold(), milestone), usual)
+
+
+class Abilities(Struct, frozen=True):
+    """What a provider can do, for those who choose one and for the code that asks it.
+
+    `push` names how a webhook is authenticated: an `hmac` over its body, a shared `secret` in a header, or empty where
+    there are no webhooks. `zones` says whether times carry a zone that can be believed. `sweep` says what one call for
+    everything that changed yields: the `messages` themselves, the `references` to ask about, or nothing. `batch` is the
+    number of trackers that one call asks about, `per_second` the calls per second that an account may make.
+    `follow_up` is the form of references whose journey the provider does not tell, so that another has to be asked.
+    """
+
+    push: Literal["hmac", "secret", ""]
+    zones: Literal["stated", "assumed", "mixed"]
+    checkpoint_ids: Literal["all", "some", "none"]
+    estimates: tuple[str, ...]
+    ndr_reasons: Literal["stated", "inferred", "none"]
+    pieces: bool
+    sweep: Literal["messages", "references", ""]
+    batch: int
+    per_second: float
+    follow_up: str = ""
+
+
 class Provider(Protocol):
     """A provider, as one literal module: its words in, reports out.
 
-    `reference_form` is the regular expression that its tracker references match as a whole, `reference_like` one of
-    them; a tracker registered under another form would never meet a report. Its group `tracking_number`, if it has
-    one, is the carrier's number.
+    `title` is its name as it writes it. `reference_form` is the regular expression that its tracker references match as
+    a whole, `reference_like` one of them; a tracker registered under another form would never meet a report. Its group
+    `tracking_number`, if it has one, is the carrier's number.
     """
 
     name: str
+    title: str
     reference_form: str
     reference_like: str
+    abilities: Abilities
+    cadence: Cadence
 
     def normalize(self, message: Message) -> list[Report]:
         """Everything the message says, one report per tracker.
@@ -68,53 +92,22 @@ class Provider(Protocol):
         """
         ...
 
+    def verify(self, request: Request, endpoint: Endpoint) -> None:
+        """Return if the provider sent this request, judged from its raw bytes and headers, else raise `Unverified`.
 
-def load(provider: str, body: bytes) -> Any:
-    """A JSON body, for a provider whose messages differ so much that the body has to tell which model reads it.
+        Every failure is the same `Unverified`, also that no secret is configured; nothing else is ever raised.
+        """
+        ...
 
-    Raises `Unreadable` where it is not JSON, also for unpaired surrogates, numbers of more than 4,300 digits and
-    nesting deeper than 200.
-    """
-    _limit(provider, body)
-    try:
-        return from_json(body)
-    except ValueError as error:
-        raise Unreadable(f"{provider}: the body is not JSON: {error}") from None
+    def handshake(self, request: Request) -> bytes | None:
+        """The JSON body of the answer that a verified request is waiting for when it only tests the endpoint, else
+        None. Such a request is no message."""
+        ...
 
+    def pokes(self, message: Message) -> Sequence[str]:
+        """References of trackers that this message, read or ignored, makes worth asking about at once."""
+        ...
 
-def read(model: type[W], provider: str, value: Any, at: str = "") -> W:
-    """The wire model of a loaded value, found at the field path `at`. Raises `Unreadable` with one
-    sentence that names the field and its value."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise Unreadable(f"{provider}: {_sentence(error, at)}") from None
-
-
-def _limit(provider: str, body: bytes) -> None:
-    if len(body) > MAX_BODY:
-        raise Unreadable(f"{provider}: the message has {len(body):,} bytes, over the limit of {MAX_BODY:,}")
-
-
-def _sentence(error: ValidationError, at: str = "") -> str:
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        return f"the body is not JSON: {first['ctx']['error']}"
-    field = ".".join(str(part) for part in (at, *first["loc"]) if part != "") or "the body"
-    said = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        return f"{field} is missing"
-    if first["type"] == "string_pattern_mismatch":
-        said = "it holds a NUL character"
-    if first["type"] == "model_type":
-        said = "it must be an object"
-    return f"{field} is {shown(first['input'])}: {said[:1].lower()}{said[1:]}"
-
-
-def shown(value: Any) -> str:
-    """A value for a message to a person: as JSON, one line, at most 80 characters, safe to print."""
-    try:
-        text = json.dumps(value, ensure_ascii=True, default=repr)
-    except (ValueError, RecursionError):
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    def client(self, access: "Access") -> "Client":
+        """A connection to the provider for one account. Raises `UsageError` for credentials that cannot be right."""
+        ...

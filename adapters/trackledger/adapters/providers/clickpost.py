@@ -6,11 +6,11 @@ waybill; a webhook is one scan, its outer object, and beside it the state of the
 """
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from trackledger.adapters.providers.base import Message, load, read, shown
+from trackledger.adapters.providers.base import Abilities, Cadence, Message
 from trackledger.adapters.providers.clickpost_answers import is_webhook, parcels
 from trackledger.adapters.providers.clickpost_codes import (
     BY_TEXT,
@@ -18,11 +18,14 @@ from trackledger.adapters.providers.clickpost_codes import (
     FAILED_DELIVERY,
     FAILED_PICKUP,
     LEGS,
+    MAX_BATCH,
     MILESTONES,
     NDR_REASONS,
     RETURN_ORDER,
 )
 from trackledger.adapters.providers.clickpost_wire import Additional, Headline, Parcel, Scan, Webhook
+from trackledger.adapters.providers.reading import load_object, read, reference, shown
+from trackledger.adapters.providers.verifying import Endpoint, Request, require_secret
 from trackledger.domain.checkpoints import (
     Assertion,
     AssertionKind,
@@ -39,10 +42,15 @@ from trackledger.domain.errors import Ignored, InvalidStatement, Unreadable
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
 from trackledger.domain.moments import EARLIEST, LATEST, ZoneSource, day, moment
 
+if TYPE_CHECKING:
+    from trackledger.adapters.providers.asking import Access, Client
+
 INDIA = 330
 """Minutes east of UTC. ClickPost gives the local digits of India, whatever `Z` or `+00:00` it writes behind them."""
 
 MAX_WAYBILL = 100
+
+WEBHOOK_HEADERS = ("webhook_key", "webhook-key", "authorization", "x-api-key")
 
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -58,8 +66,22 @@ class ClickPost:
     """
 
     name = "clickpost"
+    title = "ClickPost"
     reference_form = r"(?:[0-9]+|-):(?P<tracking_number>.{1,100})"
     reference_like = "4:4210610508756"
+    abilities = Abilities(
+        push="secret",
+        zones="assumed",
+        checkpoint_ids="some",
+        estimates=("carrier", "sla"),
+        ndr_reasons="stated",
+        pieces=False,
+        sweep="references",
+        batch=MAX_BATCH,
+        per_second=2,
+    )
+    # ClickPost itself asks the carriers every two hours; without its list of changes each waybill once an hour.
+    cadence = Cadence(timedelta(hours=1))
 
     def normalize(self, message: Message) -> list[Report]:
         """One report per waybill of a track-order answer, or one with the single scan of a webhook.
@@ -68,10 +90,7 @@ class ClickPost:
         cannot be read makes the whole message `Unreadable`; one that ClickPost does not know yet says nothing, and
         when none says anything, the message is `Ignored`.
         """
-        body = load("clickpost", message.body)
-        if not isinstance(body, dict):
-            what = f"an array of {len(body):,}" if isinstance(body, list) else shown(body)
-            raise Unreadable(f"clickpost: the body is {what}: it must be an object")
+        body = load_object("clickpost", message.body)
         if is_webhook(body):
             return [_webhook(message, read(Webhook, "clickpost", body))]
         reports = []
@@ -88,6 +107,24 @@ class ClickPost:
         if not reports:
             raise Ignored(f"clickpost: nothing is known yet of the waybills {shown(silent)}")
         return reports
+
+    def verify(self, request: Request, endpoint: Endpoint) -> None:
+        """A secret in the header `webhook_key`, which proxies may spell with a hyphen or drop, or in `Authorization`
+        just as it was typed into ClickPost's dashboard; in `endpoint.header` only, where that names one."""
+        names = (endpoint.header.lower(),) if endpoint.header else WEBHOOK_HEADERS
+        require_secret(endpoint, *(request.headers.get(name) for name in names))
+
+    def handshake(self, request: Request) -> bytes | None:
+        return None
+
+    def pokes(self, message: Message) -> Sequence[str]:
+        return ()
+
+    def client(self, access: "Access") -> "Client":
+        # Reading a message does without HTTP, which takes longer to import.
+        from trackledger.adapters.providers.clickpost_client import ClickPostClient
+
+        return ClickPostClient(access)
 
 
 PROVIDER = ClickPost()
@@ -106,10 +143,7 @@ def _webhook(message: Message, scan: Webhook) -> Report:
 
 
 def _waybill(said: str, field: str) -> str:
-    waybill = said.strip()
-    if not 0 < len(waybill) <= MAX_WAYBILL or not waybill.isprintable():
-        raise Unreadable(f"clickpost: {field} is {shown(said)}: 1 to {MAX_WAYBILL} printable characters are needed")
-    return waybill
+    return reference("clickpost", said, field, MAX_WAYBILL)
 
 
 def _parcel(said: Any, field: str) -> Parcel:

@@ -7,10 +7,8 @@ one that came out well is understood and ignored, requests and whatever else can
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from trackledger.adapters.providers.base import Whole, read, shown
 from trackledger.adapters.providers.clickpost_codes import ERRORS, NOT_FOUND, OTHER_SUCCESSES
+from trackledger.adapters.providers.reading import Whole, Wire, read, shown
 from trackledger.domain.errors import Ignored, MessageError, Unreadable
 
 MAX_PARCELS = 1000
@@ -47,9 +45,7 @@ _ROWS: dict[str, str] = {
 """Which call a `result` that is a list belongs to, by a key of its first row."""
 
 
-class _Meta(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Meta(Wire):
     status: Whole
     success: bool | None = None
     message: Any = None

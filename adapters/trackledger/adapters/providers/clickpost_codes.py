@@ -13,6 +13,9 @@ FAILED_DELIVERY = 9
 FAILED_PICKUP = 3
 RETURN_ORDER = 101
 
+MAX_BATCH = 5
+"""Waybills in one call, as ClickPost documents; all of one carrier."""
+
 MILESTONES: dict[int, Milestone] = {
     1: M.INFO_RECEIVED,  # OrderPlaced
     2: M.PICKUP_SCHEDULED,  # PickupPending

@@ -5,23 +5,15 @@ Only what is kept is listed; no field for a name, a phone or an address is, so t
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from trackledger.adapters.providers.base import Text, Whole
+from trackledger.adapters.providers.reading import Name, Text, Time, Whole, Wire
 
 MAX_SCANS = 5000
 MAX_DAYS = 3650
 
 Code = Annotated[Whole, Field(ge=0, le=999_999)]
 Days = Annotated[Whole, Field(ge=0, le=MAX_DAYS)]
-Time = Annotated[str, Field(max_length=64)]
-Name = Annotated[str, Field(coerce_numbers_to_str=True, max_length=256, pattern=r"^[^\x00]*$")]
-
-
-class Wire(BaseModel):
-    """ClickPost adds keys without notice and asks to tolerate them."""
-
-    model_config = ConfigDict(extra="ignore")
 
 
 class Scan(Wire):
