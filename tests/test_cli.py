@@ -143,7 +143,7 @@ def test_a_database_of_another_kind_is_a_usage_error(url: str) -> None:
 def test_an_unknown_provider_is_a_usage_error_and_makes_no_ledger(cli: Cli, tmp_path: Path) -> None:
     told = cli.refusal("ingest", "clickpots", fixture("poll_failed_delivery"), code=2)
 
-    assert told == "provider 'clickpots' is unknown; use one of: clickpost"
+    assert told == "provider 'clickpots' is unknown; use one of: clickpost, ship24, shippit, shiplemon, rye, aftership"
     assert list(tmp_path.iterdir()) == []
     assert cli.refusal("shipments").startswith("there is no ledger ")
 

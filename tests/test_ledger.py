@@ -214,6 +214,90 @@ def test_one_tracker_does_not_withdraw_what_another_stated(withdrawing: Ledger) 
     assert [(receipt.recorded, receipt.withdrawn) for receipt in receipts] == [(1, 0)]
 
 
+# Further trackers and pieces
+
+FURTHER = Tracker("aftership", "tl-1", "ups", "1Z1")
+ORDER = Tracker("rye", "O-1")
+PARCEL = Tracker("rye", "O-1:ups:1Z1", "UPS", "1Z1")
+PARCEL_ID = "default:rye:O-1:ups:1Z1"
+
+
+def test_a_further_tracker_feeds_the_same_shipment_once(runtime: Runtime) -> None:
+    said = replace(report(OUT, at="3 12:00", tracker=PARCEL), also_trackers=(FURTHER,))
+
+    first = runtime.ledger.intake([said, said])
+    again = runtime.ledger.intake([said])
+    followed = runtime.ledger.intake([report(DELIVERED, at="4 12:00", tracker=FURTHER)])
+
+    assert [r.events for r in (*first, *again)] == [3, 0, 0]
+    assert types(runtime.ledger, PARCEL_ID) == [Opened, TrackerLinked, ReportRecorded, ReportRecorded]
+    assert followed[0].shipment_id == PARCEL_ID
+    assert runtime.ledger.find("tl-1") == runtime.ledger.find("O-1:ups:1Z1") == [PARCEL_ID]
+
+
+def test_a_further_tracker_is_linked_also_when_the_report_repeats_what_is_known(runtime: Runtime) -> None:
+    said = report(OUT, at="3 12:00", tracker=PARCEL)
+    runtime.ledger.intake([said])
+
+    receipts = runtime.ledger.intake([replace(said, also_trackers=(FURTHER,))])
+
+    assert (receipts[0].repeated, receipts[0].events) == (1, 1)
+    assert types(runtime.ledger, PARCEL_ID) == [Opened, ReportRecorded, TrackerLinked]
+
+
+def test_a_further_tracker_that_feeds_another_shipment_stays_there(runtime: Runtime) -> None:
+    runtime.ledger.intake([report(OUT, at="3 12:00", tracker=FURTHER)])
+
+    receipts = runtime.ledger.intake([replace(report(OUT, at="3 13:00", tracker=PARCEL), also_trackers=(FURTHER,))])
+
+    assert (receipts[0].recorded, receipts[0].error) == (1, "")
+    assert types(runtime.ledger, PARCEL_ID) == [Opened, ReportRecorded]
+    assert links(runtime)["default:aftership:tl-1"] == "default:aftership:tl-1"
+
+
+def test_a_piece_is_tied_to_the_shipment_of_its_parents_tracker_once(runtime: Runtime) -> None:
+    order_id = runtime.ledger.register([Registration("ORDER-17", trackers=(ORDER,))])[0].shipment_id
+    piece = replace(report(OUT, at="3 12:00", tracker=PARCEL), piece_of="O-1")
+
+    runtime.ledger.intake([piece])
+    runtime.ledger.intake([piece])
+
+    assert types(runtime.ledger, PARCEL_ID) == [Opened, PieceLinked, ReportRecorded]
+    statements = fold(PARCEL_ID, runtime.ledger.history(PARCEL_ID))
+    assert statements.parent == order_id == "default:host:ORDER-17"
+
+
+def test_an_earlier_report_of_the_batch_opens_the_parent(runtime: Runtime) -> None:
+    order, piece = (
+        report(at="3 12:00", tracker=ORDER),
+        replace(report(OUT, at="3 12:00", tracker=PARCEL), piece_of="O-1"),
+    )
+
+    receipts = runtime.ledger.intake([order, piece])
+
+    assert [r.error for r in receipts] == ["", ""]
+    assert fold(PARCEL_ID, runtime.ledger.history(PARCEL_ID)).parent == "default:rye:O-1"
+
+
+def test_a_piece_without_its_parent_is_refused_and_harms_no_other(runtime: Runtime) -> None:
+    lost = replace(report(OUT, at="3 12:00", tracker=PARCEL), piece_of="O-1")
+
+    receipts = runtime.ledger.intake([lost, report(OUT, at="3 12:00")])
+
+    assert receipts[0].error == "no shipment is fed by default:rye:O-1 to be a piece of; report it first"
+    assert (receipts[1].recorded, stored(runtime)) == (1, 2)
+
+
+def test_the_hosts_word_on_the_parent_outranks_the_providers(runtime: Runtime) -> None:
+    mine = runtime.ledger.register([Registration("ORDER-17")])[0].shipment_id
+    runtime.ledger.register([Registration(trackers=(PARCEL,), piece_of=mine)])
+
+    piece = replace(report(OUT, at="3 12:00", tracker=PARCEL), piece_of="O-1")
+    runtime.ledger.intake([report(at="3 12:00", tracker=ORDER), piece])
+
+    assert fold(PARCEL_ID, runtime.ledger.history(PARCEL_ID)).parent == mine
+
+
 # Registrations
 
 

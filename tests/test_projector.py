@@ -15,7 +15,7 @@ import pytest
 from eventsourcing.persistence import Notification
 
 from support.parcels import JOURNEY, batches, journey, parcel, reports, webhooks
-from support.reports import report
+from support.reports import claim, report
 from support.rows import fresh, rows
 from support.scans import scan
 from support.threads import in_thread, until
@@ -528,6 +528,43 @@ def test_the_views_answer_before_and_after_a_rebuild(runtime: Runtime) -> None:
     rebuild(runtime.store)
 
     assert {view.name: runtime.store.read(f"SELECT * FROM {{s}}{view.name}") for view in VIEWS} == before
+
+
+def test_pieces_that_a_provider_only_counts_share_the_state_of_their_shipment(runtime: Runtime) -> None:
+    out, three = scan("out_for_delivery", "3 10:29"), claim("pieces", "3")
+
+    def consignment() -> list[dict[str, Any]]:
+        runtime.projector.catch_up()
+        found = runtime.store.read("SELECT * FROM {s}consignments")
+        return [{name: row[name] for name in ("shipment_id", "pieces", "delivered", "open", "state")} for row in found]
+
+    runtime.ledger.intake(
+        [
+            report(out, at="3 12:00", tracker=parcel(1), assertions=(three,)),
+            report(out, at="3 12:00", tracker=parcel(2)),
+        ]
+    )
+    assert consignment() == [{"shipment_id": parcel_id(1), "pieces": 3, "delivered": 0, "open": 3, "state": "open"}]
+
+    runtime.ledger.intake([report(scan("delivered", "4 10:00"), at="4 12:00", tracker=parcel(1))])
+    assert consignment() == [{"shipment_id": parcel_id(1), "pieces": 3, "delivered": 3, "open": 0, "state": "complete"}]
+
+    runtime.ledger.register([Registration(trackers=(parcel(2),), piece_of=parcel_id(1))])
+    assert consignment() == [{"shipment_id": parcel_id(1), "pieces": 1, "delivered": 0, "open": 1, "state": "open"}]
+
+
+def test_an_order_whose_parcels_are_shipments_of_their_own_is_never_stuck_itself(runtime: Runtime) -> None:
+    booked = scan("info_received", "3 10:00")
+    runtime.ledger.intake(
+        [report(booked, at="3 12:00", tracker=parcel(1)), report(booked, at="3 12:00", tracker=parcel(2))]
+    )
+    runtime.projector.catch_up()
+    assert len(rows(runtime.store)["silence"]) == 2
+
+    runtime.ledger.intake([report(at="3 13:00", tracker=parcel(1), assertions=(claim("split", "1"),))])
+    runtime.projector.catch_up()
+
+    assert [row["shipment_id"] for row in rows(runtime.store)["silence"]] == [parcel_id(2)]
 
 
 def test_a_consignment_counts_its_pieces(runtime: Runtime) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from trackledger.adapters.follow_up import FollowUp
 from trackledger.adapters.inbox import Inbox, Outcome
 from trackledger.adapters.providers import normalize
 from trackledger.adapters.providers.base import Message
@@ -20,9 +21,10 @@ log = logging.getLogger("trackledger.intake")
 class Intake:
     """Takes messages through the whole line."""
 
-    def __init__(self, inbox: Inbox, ledger: Ledger) -> None:
+    def __init__(self, inbox: Inbox, ledger: Ledger, follow_up: FollowUp) -> None:
         self._inbox = inbox
         self._ledger = ledger
+        self._follow_up = follow_up
 
     def take(self, messages: Sequence[Message]) -> list[Outcome]:
         """Keep the messages, read them, and record what they newly say: one outcome each, in their order.
@@ -45,7 +47,7 @@ class Intake:
         batch: list[tuple[Message, list[Report] | Outcome]] = []
         size = 0
         for message in messages:
-            read = _read(message)
+            read = self._read(message)
             reports = len(read) if isinstance(read, list) else 0
             if batch and size + reports > MAX_BATCH:
                 outcomes += self._record(batch)
@@ -53,6 +55,22 @@ class Intake:
             batch.append((message, read))
             size += reports
         return outcomes + (self._record(batch) if batch else [])
+
+    def _read(self, message: Message) -> list[Report] | Outcome:
+        try:
+            reports = self._follow_up(normalize(message))
+            for report in reports:
+                _ = report.keys
+        except Ignored as reason:
+            return Outcome(message.message_id, "ignored", reason=str(reason))
+        except (MessageError, InvalidStatement) as reason:
+            return Outcome(message.message_id, "parked", reason=str(reason))
+        except Exception as error:
+            log.exception("message %s cannot be normalized", message.message_id)
+            # Its own text may hold what no database can store; `repr` escapes that.
+            failure = f"{message.provider}: the message could not be read ({error!r}); report this"
+            return Outcome(message.message_id, "parked", reason=failure)
+        return reports
 
     def _record(self, batch: list[tuple[Message, list[Report] | Outcome]]) -> list[Outcome]:
         reports = [report for _, read in batch if isinstance(read, list) for report in read]
@@ -68,23 +86,6 @@ class Intake:
 
         self._ledger.intake(reports, also=settle)
         return outcomes
-
-
-def _read(message: Message) -> list[Report] | Outcome:
-    try:
-        reports = normalize(message)
-        for report in reports:
-            _ = report.key
-    except Ignored as reason:
-        return Outcome(message.message_id, "ignored", reason=str(reason))
-    except (MessageError, InvalidStatement) as reason:
-        return Outcome(message.message_id, "parked", reason=str(reason))
-    except Exception as error:
-        log.exception("message %s cannot be normalized", message.message_id)
-        # Its own text may hold what no database can store; `repr` escapes that.
-        failure = f"{message.provider}: the message could not be read ({error!r}); report this"
-        return Outcome(message.message_id, "parked", reason=failure)
-    return reports
 
 
 def _outcome(message: Message, receipts: list[Receipt]) -> Outcome:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Runtime:
     """One open ledger and what works on it; each part is made on first use. Close it, or use it in a `with` block."""
 
-    def __init__(self, database: "Database") -> None:
+    def __init__(self, database: "Database", settings: Settings) -> None:
         self.database = database
+        self.settings = settings
 
     @cached_property
     def ledger(self) -> "Ledger":
@@ -28,7 +29,7 @@ class Runtime:
         from trackledger.adapters.storage.recorder import Recorder
         from trackledger.domain.ledger import Ledger
 
-        return Ledger(Recorder(self.database))
+        return Ledger(Recorder(self.database), withdraws=self.settings.withdraws)
 
     @cached_property
     def store(self) -> "TableStore":
@@ -54,9 +55,10 @@ class Runtime:
     @cached_property
     def intake(self) -> "Intake":
         """The line from a message to its events."""
+        from trackledger.adapters.follow_up import FollowUp
         from trackledger.adapters.intake import Intake
 
-        return Intake(self.inbox, self.ledger)
+        return Intake(self.inbox, self.ledger, FollowUp(self.settings.follow_up))
 
     def close(self) -> None:
         """Close the database."""
@@ -74,4 +76,5 @@ class Runtime:
 def open_runtime(settings: Settings | None = None, *, create: bool = True) -> Runtime:
     """Open the ledger that the settings name, making it if it is missing and `create` is true."""
     settings = settings or Settings()
-    return Runtime(open_database(settings.database, create=create, allow_volatile=settings.allow_volatile))
+    database = open_database(settings.database, create=create, allow_volatile=settings.allow_volatile)
+    return Runtime(database, settings)

@@ -214,7 +214,7 @@ class Line:
         try:
             return load(self.provider, response.body)
         except Unreadable:
-            kind = response.headers.get("content-type", "no content type")
+            kind = shown(response.headers.get("content-type", "none"))
             raise self.failure(
                 Unavailable, f"{where} with a body that is not JSON ({shown(kind)})", wait(response)
             ) from None
