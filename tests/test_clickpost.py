@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydantic import SecretStr
 
 from trackledger.adapters.providers import PROVIDERS, provider
 from trackledger.adapters.providers.base import Message, Provider
 from trackledger.adapters.providers.reading import MAX_BODY
+from trackledger.adapters.providers.verifying import Endpoint, Request, Unverified
 from trackledger.domain.checkpoints import DETAILS, AssertionKind, Channel, Checkpoint, EstimateSource, Report
 from trackledger.domain.errors import Ignored, MessageError, Unreadable
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
@@ -102,6 +104,26 @@ def read_or_refused(body: Any, channel: Channel = "poll") -> list[Report]:
     for of in found:
         assert_invariants(of)
     return found
+
+
+# Who sent it
+
+
+def test_a_webhook_is_accepted_with_its_secret_in_any_of_the_headers_that_clickpost_uses() -> None:
+    endpoint = Endpoint((SecretStr("one"), SecretStr("two")))
+    for header in ("webhook_key", "webhook-key", "authorization", "x-api-key"):
+        for secret in ("one", "two"):
+            CLICKPOST.verify(Request(b"{}", {header: secret}), endpoint)
+    for headers in ({}, {"webhook_key": "three"}, {"x-other": "one"}, {"authorization": "Bearer one"}):
+        with pytest.raises(Unverified):
+            CLICKPOST.verify(Request(b"{}", headers), endpoint)
+
+
+def test_a_header_of_your_own_is_then_the_only_one() -> None:
+    endpoint = Endpoint((SecretStr("one"),), header="X-Shop")
+    CLICKPOST.verify(Request(b"{}", {"x-shop": "one"}), endpoint)
+    with pytest.raises(Unverified):
+        CLICKPOST.verify(Request(b"{}", {"webhook_key": "one"}), endpoint)
 
 
 # What the messages say

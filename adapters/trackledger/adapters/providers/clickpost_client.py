@@ -105,7 +105,7 @@ class ClickPostClient:
 
     def follow(self, tracker: Tracker, shipment_id: str) -> Tracker:
         """Register a waybill, which one of an order that was not placed through ClickPost needs before it is polled."""
-        cp_id, _, waybill = tracker.reference.partition(":")
+        cp_id, waybill = _carrier_and_waybill(tracker)
         body = {"waybill": waybill, "courier_partner": int(cp_id), "account_code": self._account_code}
         response = self._register.call("POST", "/api/v3/tracking/awb-register/", json=body)
         self._success(self._register, response, also=ALREADY_REGISTERED)
@@ -168,15 +168,18 @@ def _is_invalid(said: Any) -> bool:
     return isinstance(said, dict) and said.get("valid") is False
 
 
+def _carrier_and_waybill(tracker: Tracker) -> tuple[str, str]:
+    cp_id, _, waybill = tracker.reference.partition(":")
+    if not cp_id.isdecimal():
+        raise UsageError(f"clickpost: {tracker.reference!r} names no carrier; register it as cp_id:waybill")
+    return cp_id, waybill
+
+
 def _batches(trackers: Sequence[Tracker]) -> Iterator[tuple[str, list[str]]]:
     """Waybills by carrier, at most five and 100 characters at a time; a longer one goes alone."""
     by_carrier: dict[str, list[str]] = {}
     for tracker in trackers:
-        cp_id, _, waybill = tracker.reference.partition(":")
-        if cp_id == "-":
-            raise UsageError(
-                f"clickpost: {tracker.reference!r} does not name the carrier; register it as cp_id:waybill"
-            )
+        cp_id, waybill = _carrier_and_waybill(tracker)
         by_carrier.setdefault(cp_id, []).append(waybill)
     for cp_id, waybills in by_carrier.items():
         batch: list[str] = []
