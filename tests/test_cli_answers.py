@@ -90,6 +90,7 @@ def test_status_in_json_of_a_failed_delivery(filled: Cli) -> None:
             "promised_by": "2026-03-06T18:30:00Z",
             "on_time": None,
         },
+        "consignment": None,
         "checkpoints": 9,
         "position": 2,
     }
@@ -146,6 +147,7 @@ def test_status_in_json_of_a_parcel_never_picked_up(filled: Cli) -> None:
             "promised_by": "2026-01-17T18:30:00Z",
             "on_time": False,
         },
+        "consignment": None,
         "checkpoints": 8,
         "position": 4,
     }
@@ -268,6 +270,7 @@ def test_a_row_of_shipments_in_json(filled: Cli) -> None:
         "delivered_at": None,
         "attempts": 1,
         "piece_of": None,
+        "pieces": None,
         "is_final": False,
         "position": 2,
     }
@@ -314,6 +317,7 @@ def test_timeline_is_in_the_order_of_the_parcels_clock(filled: Cli) -> None:
         "status_said": "Pending",
         "remark": "Nobody at home, door locked",
         "ndr_reason": "customer_unavailable",
+        "ndr_inferred": False,
         "channel": "poll",
         "message_id": failed["message_id"],
         "received_at": AT,

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from trackledger.adapters.cli import main
+from trackledger.adapters.providers import PROVIDERS, provider
+from trackledger.adapters.providers.base import Cadence, Provider
 from trackledger.projections.tables import TABLES, VIEWS
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +32,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clone")
 def test_python_blocks_run_one_after_the_other() -> None:
     names: dict[str, object] = {}
-    blocks = _blocks("python")
+    # A block that begins with a file's name is that file: `test_adding_a_provider` runs it.
+    blocks = [block for block in _blocks("python") if not block.startswith("# adapters/")]
     assert len(blocks) == 2
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
@@ -61,6 +64,35 @@ def test_the_quickstart_line_runs() -> None:
 def test_ci_runs_the_readme_test_command() -> None:
     assert "uv run pytest\n" in _blocks("sh")
     assert "\nuv run pytest\n" in (ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_every_provider_is_described_as_its_module_says() -> None:
+    (rows,) = re.findall(r"^\| provider \| webhooks .*\n\|[-|]+\n((?:\|.*\n)+)", README, re.MULTILINE)
+    assert rows.splitlines() == [_described(provider(name)) for name in PROVIDERS]
+
+
+def _described(one: Provider) -> str:
+    can, cadence = one.abilities, one.cadence
+    cells = (
+        one.title,
+        {"hmac": "HMAC over the body", "secret": "secret in a header", "": "none"}[can.push],
+        can.checkpoint_ids,
+        can.zones,
+        ", ".join(can.estimates) or "none",
+        can.ndr_reasons,
+        "yes" if can.pieces else "no",
+        "1 parcel" if can.batch == 1 else f"{can.batch} parcels",
+        can.sweep or "not told",
+        _asked_again(cadence),
+        f"{can.per_second:g} a second" if can.per_second >= 1 else f"{can.per_second * 60:g} a minute",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _asked_again(cadence: Cadence) -> str:
+    minutes = cadence.usual.total_seconds() / 60
+    interval = f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes:g} min"
+    return " and ".join(f":{minute:02}" for minute in cadence.minutes) or interval
 
 
 def test_every_table_view_and_command_is_named() -> None:

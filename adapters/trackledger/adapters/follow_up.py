@@ -1,7 +1,7 @@
 """Who is asked about a parcel once its provider has nothing more to say?"""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import cast
@@ -17,7 +17,7 @@ FOLLOWERS = {"aftership": "own_id"}
 
 
 class FollowUp:
-    """Adds, to every report of a parcel whose journey its provider does not tell, a tracker at the provider that does.
+    """Adds, to a report of a parcel whose journey its provider does not tell, a tracker at the provider that does.
 
     `then` maps the provider that stops to the one that goes on. The further tracker has a reference of our own, made of
     the first tracker's identity: however often and through whatever message a number is learned, it is the same
@@ -33,14 +33,11 @@ class FollowUp:
                 raise UsageError(f"follow-up {first}={name}: {name} takes no reference of ours; use one of: {known}")
         self._then = dict(then)
 
-    def __call__(self, reports: Iterable[Report]) -> list[Report]:
-        return [self._followed(report) if report.tracker.provider in self._then else report for report in reports]
-
-    def _followed(self, report: Report) -> Report:
+    def __call__(self, report: Report) -> Report:
         tracker = report.tracker
-        if not re.fullmatch(provider(tracker.provider).abilities.follow_up, tracker.reference):
+        name = self._then.get(tracker.provider)
+        if name is None or not re.fullmatch(provider(tracker.provider).abilities.follow_up, tracker.reference):
             return report
-        name = self._then[tracker.provider]
         further = Tracker(name, _own_reference(name)(report.key), tracker.carrier, tracker.tracking_number)
         return replace(report, also_trackers=(*report.also_trackers, further))
 

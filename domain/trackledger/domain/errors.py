@@ -15,17 +15,30 @@
 Every message is one sentence that says who, what with its value, and what to do.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trackledger.domain.checkpoints import Report
+
 
 class TrackledgerError(Exception):
     """Base of everything this library raises on purpose."""
 
 
 class MessageError(TrackledgerError):
-    """One message cannot be turned into reports; nothing of it is appended."""
+    """One message cannot be turned into reports as a whole."""
 
 
 class Unreadable(MessageError):
-    """The message is not what the provider sends; the text names provider, field and value."""
+    """The message is not what the provider sends; the text names provider, field and value.
+
+    `readable` are the reports of the other parcels, where a message tells of several and only some cannot be read.
+    """
+
+    def __init__(self, text: str, readable: "Sequence[Report]" = ()) -> None:
+        super().__init__(text)
+        self.readable = tuple(readable)
 
 
 class Ignored(MessageError):

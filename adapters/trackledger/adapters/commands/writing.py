@@ -115,12 +115,13 @@ def _body(file: str, provider: str) -> bytes:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    file = answers.text(entry["file"])
-    if entry["state"] != "done":
-        return f"{file}: {entry['state']}: {answers.text(entry['reason'])}"
+    file, reason = answers.text(entry["file"]), answers.text(entry["reason"])
     counts = ", ".join(f"{entry[name]} {name}" for name in ("recorded", "amended", "repeated"))
-    withdrawn = f", {entry['withdrawn']} withdrawn" if entry["withdrawn"] else ""
-    return f"{file}: {counts}{withdrawn}: {', '.join(entry['shipments'])}"
+    counts += f", {entry['withdrawn']} withdrawn" if entry["withdrawn"] else ""
+    if entry["state"] == "done":
+        return f"{file}: {counts}: {', '.join(entry['shipments'])}"
+    others = f" ({counts} of other parcels)" if entry["shipments"] else ""
+    return f"{file}: {entry['state']}{others}: {reason}"
 
 
 @click.command()

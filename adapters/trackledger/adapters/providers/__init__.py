@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 from trackledger.domain.errors import Unreadable, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trackledger.adapters.providers.base import Message, Provider
     from trackledger.domain.checkpoints import Report
 
@@ -27,15 +29,29 @@ def normalize(message: "Message") -> "list[Report]":
     """Everything the message says, by its provider's module, and refused where no provider may say it.
 
     Raises `Unreadable` and `Ignored` as the module does, also `Unreadable` for a scan that lies more than a day ahead
-    of the message: it would hide everything that is said after it.
+    of the message: it would hide everything that is said after it. The error's `readable` are the reports of the other
+    parcels of the message.
     """
-    reports = provider(message.provider).normalize(message)
+    refused: list[Unreadable] = []
+    try:
+        reports: Sequence[Report] = provider(message.provider).normalize(message)
+    except Unreadable as reason:
+        refused.append(reason)
+        reports = reason.readable
     latest = message.received_at + MAX_AHEAD
+    believed = []
     for report in reports:
-        for checkpoint in report.checkpoints:
-            if checkpoint.occurred.at > latest:
-                raise Unreadable(
-                    f"{message.provider}: time {checkpoint.occurred.said!r} of {report.tracker.reference!r} lies more "
-                    f"than a day after the message arrived, {message.received_at.isoformat()}"
-                )
-    return reports
+        if ahead := [c.occurred.said for c in report.checkpoints if c.occurred.at > latest]:
+            refused.append(_ahead(message, report, ahead[0]))
+        else:
+            believed.append(report)
+    if refused:
+        raise Unreadable(str(refused[0]), believed)
+    return believed
+
+
+def _ahead(message: "Message", report: "Report", said: str) -> Unreadable:
+    return Unreadable(
+        f"{message.provider}: time {said!r} of {report.tracker.reference!r} lies more than a day after the message "
+        f"arrived, {message.received_at.isoformat()}"
+    )

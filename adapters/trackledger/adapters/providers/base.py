@@ -88,7 +88,8 @@ class Provider(Protocol):
         """Everything the message says, one report per tracker.
 
         Raises `Unreadable` for what is not a message of this provider, naming the field and its value, and `Ignored`
-        for one that makes no statement about a parcel. Raises nothing else, whatever the bytes.
+        for one that makes no statement about a parcel. Raises nothing else, whatever the bytes. Where a message tells
+        of several parcels and one of them cannot be read, the error has the reports of the others in `readable`.
         """
         ...
 

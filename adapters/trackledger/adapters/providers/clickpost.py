@@ -24,7 +24,7 @@ from trackledger.adapters.providers.clickpost_codes import (
     RETURN_ORDER,
 )
 from trackledger.adapters.providers.clickpost_wire import Additional, Headline, Parcel, Scan, Webhook
-from trackledger.adapters.providers.reading import load_object, read, reference, shown
+from trackledger.adapters.providers.reading import load_object, read, read_each, reference, shown
 from trackledger.adapters.providers.verifying import Endpoint, Request, require_secret
 from trackledger.domain.checkpoints import (
     Assertion,
@@ -86,26 +86,16 @@ class ClickPost:
     def normalize(self, message: Message) -> list[Report]:
         """One report per waybill of a track-order answer, or one with the single scan of a webhook.
 
-        Which of the two it is, the body tells; the channel of the reports is that of the message. One waybill that
-        cannot be read makes the whole message `Unreadable`; one that ClickPost does not know yet says nothing, and
-        when none says anything, the message is `Ignored`.
+        Which of the two it is, the body tells; the channel of the reports is that of the message. A waybill that
+        ClickPost does not know yet says nothing, and when none says anything, the message is `Ignored`.
         """
         body = load_object("clickpost", message.body)
         if is_webhook(body):
             return [_webhook(message, read(Webhook, "clickpost", body))]
-        reports = []
-        silent = []
-        for key, said in parcels(body).items():
-            waybill = _waybill(key, "a waybill of result")
-            parcel = _parcel(said, f"result.{waybill}")
-            cp_id = parcel.additional.courier_partner_id if parcel.additional else None
-            report = None if parcel.valid is False else _report(message, waybill, cp_id, parcel, f"result.{waybill}.")
-            if report and _says_anything(report):
-                reports.append(report)
-            else:
-                silent.append(waybill)
+        waybills = parcels(body)
+        reports = read_each(waybills.items(), lambda told: _polled(message, *told))
         if not reports:
-            raise Ignored(f"clickpost: nothing is known yet of the waybills {shown(silent)}")
+            raise Ignored(f"clickpost: nothing is known yet of the waybills {shown(list(waybills))}")
         return reports
 
     def verify(self, request: Request, endpoint: Endpoint) -> None:
@@ -140,6 +130,17 @@ def _webhook(message: Message, scan: Webhook) -> Report:
         raise Unreadable("clickpost: waybill is empty; the message has to name the parcel it is about")
     waybill = _waybill(scan.waybill, "waybill")
     return _report(message, waybill, scan.cp_id, Parcel(scans=[scan], additional=scan.additional), "")
+
+
+def _polled(message: Message, key: str, said: Any) -> Report | None:
+    waybill = _waybill(key, "a waybill of result")
+    field = f"result.{waybill}"
+    parcel = _parcel(said, field)
+    if parcel.valid is False:
+        return None
+    cp_id = parcel.additional.courier_partner_id if parcel.additional else None
+    report = _report(message, waybill, cp_id, parcel, f"{field}.")
+    return report if _says_anything(report) else None
 
 
 def _waybill(said: str, field: str) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import from_json
 
+from trackledger.domain.checkpoints import Report
 from trackledger.domain.errors import InvalidStatement, Unreadable
 from trackledger.domain.moments import EARLIEST, LATEST, Moment, ZoneSource, day, moment
 
@@ -43,6 +45,7 @@ class Wire(BaseModel):
 
 
 W = TypeVar("W", bound=BaseModel)
+P = TypeVar("P")
 
 
 def load(provider: str, body: bytes) -> Any:
@@ -74,6 +77,28 @@ def read(model: type[W], provider: str, value: Any, at: str = "") -> W:
         return model.model_validate(value)
     except ValidationError as error:
         raise Unreadable(f"{provider}: {_sentence(error, at)}") from None
+
+
+def read_each(parts: Iterable[P], report: Callable[[P], Report | None]) -> list[Report]:
+    """The report of every part of a message that tells of several parcels; a part that says nothing has none.
+
+    A part that cannot be read holds back no other: all are tried, and then `Unreadable` is raised for the first of
+    them, with the reports of the others.
+    """
+    reports: list[Report] = []
+    refused: list[Unreadable] = []
+    for part in parts:
+        try:
+            said = report(part)
+        except Unreadable as reason:
+            refused.append(reason)
+        else:
+            if said is not None:
+                reports.append(said)
+    if refused:
+        more = f"; {len(refused) - 1:,} more of its parcels cannot be read either" if len(refused) > 1 else ""
+        raise Unreadable(f"{refused[0]}{more}", reports)
+    return reports
 
 
 def reference(provider: str, said: str, field: str, longest: int = 200) -> str:
