@@ -108,10 +108,20 @@ def test_a_scan_of_the_day_after_tomorrow_is_refused(name: str) -> None:
     read = [(of, reports) for of in of_provider(name) if (reports := read_or_refused(of))]
     assert read
     for of, reports in read:
-        latest = max(checkpoint.occurred.at for report in reports for checkpoint in report.checkpoints)
-        assert normalize(replace(of, received_at=latest - timedelta(hours=23)))
+        scans = [checkpoint.occurred.at for report in reports for checkpoint in report.checkpoints]
+        if not scans:
+            continue  # a headline without a scan
+        said = [report.stated_at for report in reports if report.stated_at]
+        assert normalize(replace(of, received_at=max(scans + said) - timedelta(hours=23)))
         with pytest.raises(Unreadable, match="lies more than a day after the message arrived"):
-            normalize(replace(of, received_at=latest - timedelta(hours=25)))
+            normalize(replace(of, received_at=max(scans) - timedelta(hours=25)))
+
+
+def test_a_providers_clock_that_runs_days_ahead_is_refused() -> None:
+    """What it says now would win over everything that it says later."""
+    body = body_of("aftership", "poll_delivered").replace(b'"updated_at": "2026', b'"updated_at": "2036')
+    with pytest.raises(Unreadable, match=r"aftership: time '2036-\S+' of '\w+' lies more than a day after"):
+        normalize(kept("aftership", "poll_delivered", body))
 
 
 def test_all_in_any_order_twice_give_the_same_tables(runtime: Runtime) -> None:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 from hypothesis import given, settings
@@ -246,6 +247,23 @@ def test_the_newest_claim_counts_though_it_was_heard_first() -> None:
     )
     found = statements_of(newer, older).assertion(AssertionKind.STUCK)
     assert found == claim("stuck", "yes")
+
+
+def test_of_two_contents_at_one_instant_the_one_that_did_not_stand_before_is_the_later() -> None:
+    """So that it makes no difference whether the repetition of the other was kept."""
+    first = report(at="3 08:00", details={"order_id": "B"}, estimates=(estimate("carrier", "6"),), message="first")
+    again = report(at="3 12:00", details={"order_id": "B"}, estimates=(estimate("carrier", "6"),), message="again")
+    other = report(at="3 12:00", details={"order_id": "A"}, estimates=(estimate("carrier", "5"),), message="other")
+    for heard in permutations((first, again, other)):
+        statements = statements_of(*heard)
+        assert statements.detail("order_id") == "A"
+        assert [told.estimate for told in statements.estimates] == [estimate("carrier", "6"), estimate("carrier", "5")]
+
+
+def test_the_hosts_word_counts_before_any_later_one_of_a_provider() -> None:
+    later = report(at="5 12:00", details={"service": "Surface"})
+    assert statements_of(REGISTRATION, later).detail("service") == "Express"
+    assert statements_of(later, REGISTRATION).detail("service") == "Express"
 
 
 def test_nothing_claimed_and_nothing_stated_is_empty() -> None:

@@ -12,10 +12,11 @@ from trackledger.projections.tables import TABLES
 
 ARRIVAL: Mapping[str, frozenset[str]] = {
     "shipments": frozenset({"position", "opened_at", "last_heard_at"}),
-    "timeline": frozenset({"channel", "message_id", "received_at", "recorded_at"}),
+    "timeline": frozenset({"channel", "message_id", "received_at", "recorded_at", "occurred_said"}),
     "estimates": frozenset({"message_id"}),
 }
-"""Columns that tell when and how a statement reached us; all others have to be the same in whichever order it did."""
+"""Columns that tell when and how a statement reached us; all others have to be the same in whichever order it did. The
+spelling of a time is among them: another spelling of the same instant is no news, so that the first one is kept."""
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -42,7 +43,8 @@ def _of_account(store: Reader, table: Table[Any], account: str) -> list[dict[str
         last=f"{account};",
     )
     anonymous = {"account": ""} if "account" in table.names else {}
-    return [row | anonymous | {"shipment_id": row["shipment_id"].removeprefix(account)} for row in found]
+    ids = [name for name in ("shipment_id", "piece_of") if name in table.names]
+    return [row | anonymous | {name: row[name] and row[name].removeprefix(account) for name in ids} for row in found]
 
 
 def fresh(runtime: Runtime) -> Rows:

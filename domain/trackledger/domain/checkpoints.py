@@ -82,6 +82,7 @@ class Checkpoint(Struct, frozen=True, omit_defaults=True, gc=False):
         return self.id or f"~{self.fingerprint}"
 
 
+@lru_cache(maxsize=4096)
 def squash(text: str) -> str:
     """Text without the differences that providers introduce without meaning: case and runs of blanks."""
     return " ".join(text.split()).casefold()

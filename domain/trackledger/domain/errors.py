@@ -10,6 +10,7 @@
     ├── UnknownEvent              a stored event of a topic this version does not know: upgrade first
     ├── Contended                 other writers kept winning: try the batch again
     ├── Refused                   the database would not keep what it acknowledges, or is not ours
+    │   └── NoLedger              there is none yet at that place, and this command makes none
     └── UsageError                the request itself makes no sense as written
 
 Every message is one sentence that says who, what with its value, and what to do.
@@ -33,7 +34,7 @@ class MessageError(TrackledgerError):
 class Unreadable(MessageError):
     """The message is not what the provider sends; the text names provider, field and value.
 
-    `readable` are the reports of the other parcels, where a message tells of several and only some cannot be read.
+    `readable` are the reports of what could be read, where that is not true of the whole message.
     """
 
     def __init__(self, text: str, readable: "Sequence[Report]" = ()) -> None:
@@ -67,6 +68,10 @@ class Contended(TrackledgerError):
 
 class Refused(TrackledgerError):
     """The database is refused, because it would lose acknowledged events or holds something else."""
+
+
+class NoLedger(Refused):
+    """There is no ledger yet; the first message or registration makes it."""
 
 
 class UsageError(TrackledgerError, ValueError):

@@ -180,7 +180,7 @@ class Shipment:
 
     def _new_details(self, who: str, details: Mapping[str, str], at: datetime) -> dict[str, str]:
         said = {((who, "detail", name), value): (name, value) for name, value in details.items() if value}
-        return dict(self._slots.news(said, at))
+        return dict(self._slots.news(said, at, first_told=True))
 
     def register(self, registration: Registration, recorded_at: datetime) -> list[Event]:
         """The events by which the host's wish becomes true; none when it already is."""

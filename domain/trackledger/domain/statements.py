@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import groupby
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -42,11 +44,37 @@ class ToldEstimate(Struct, frozen=True):
     message_id: str
 
 
+S = TypeVar("S")
+
+Telling = tuple[datetime, str, S]
+"""When something was said, what identifies its content, and the statement."""
+
+
+def changes(tellings: Iterable[Telling[S]]) -> list[S]:
+    """Of statements about one thing those that changed what stood, in the order in which they were said.
+
+    Of several contents at one instant, the one that stood already is no change and comes first, so that it makes no
+    difference whether its repetition was kept.
+    """
+    tellings = list(tellings)
+    if len(tellings) == 1:
+        return [tellings[0][2]]
+    standing: str | None = None
+    changed: list[S] = []
+    for _, together in groupby(sorted(tellings, key=lambda telling: telling[:2]), key=lambda telling: telling[0]):
+        for _, digest, statement in sorted(together, key=lambda telling: telling[1] != standing):
+            if digest != standing:
+                standing = digest
+                changed.append(statement)
+    return changed
+
+
 class Statements:
     """The fold of one shipment's events that every read model starts from.
 
     It depends on the set of statements, not on the order in which they were heard; only `recorded_at`, `received_at`,
-    `channel`, `message_id` and `position` tell of the arrival.
+    `channel`, `message_id` and `position` tell of the arrival. `known_since` is when we first heard of the shipment,
+    from the host or in a message, whenever that message was recorded.
     """
 
     def __init__(self, shipment_id: str) -> None:
@@ -56,12 +84,13 @@ class Statements:
         self.parent = ""
         self.position = 0
         self.opened_at: datetime | None = None
+        self.known_since: datetime | None = None
         self.last_heard_at: datetime | None = None
         self.trackers: list[Tracker] = []
-        self._estimates: list[tuple[str, ToldEstimate]] = []
+        self._estimates: dict[tuple[str, str], list[Telling[ToldEstimate]]] = {}
         self._known = Identities()
-        self._details: dict[str, tuple[bool, datetime, str]] = {}
-        self._assertions: dict[tuple[str, str], tuple[datetime, str, Assertion]] = {}
+        self._details: dict[tuple[str, bool], list[Telling[str]]] = {}
+        self._assertions: dict[tuple[str, str], list[Telling[Assertion]]] = {}
 
     def apply(self, placed: LedgerEvent) -> None:
         """Fold one event."""
@@ -72,6 +101,7 @@ class Statements:
                 self._apply_report(event)
             case Opened():
                 self.account, self.reference, self.opened_at = event.account, event.reference, event.recorded_at
+                self._know(event.recorded_at)
                 self.trackers.extend(event.trackers)
             case TrackerLinked():
                 if event.tracker.provider == HOST:
@@ -82,7 +112,7 @@ class Statements:
                 for name, value in event.details.items():
                     self._state_detail(name, True, event.recorded_at, value)
                 if event.promised:
-                    self._estimates.append((HOST, ToldEstimate(event.promised, event.recorded_at, "")))
+                    self._state_estimate(HOST, ToldEstimate(event.promised, event.recorded_at, ""))
             case CheckpointsWithdrawn():
                 self._hear(event.received_at)
                 for key in event.keys:
@@ -94,7 +124,11 @@ class Statements:
             case _:
                 pass
 
+    def _know(self, at: datetime) -> None:
+        self.known_since = at if self.known_since is None else min(self.known_since, at)
+
     def _hear(self, received_at: datetime) -> None:
+        self._know(received_at)
         self.last_heard_at = received_at if self.last_heard_at is None else max(self.last_heard_at, received_at)
 
     def _apply_report(self, event: ReportRecorded) -> None:
@@ -111,12 +145,10 @@ class Statements:
             if known is not None:
                 known.heard_at = max(known.heard_at, at)
         for estimate in event.estimates:
-            self._estimates.append((event.tracker, ToldEstimate(estimate, at, event.message_id)))
+            self._state_estimate(event.tracker, ToldEstimate(estimate, at, event.message_id))
         for assertion in event.assertions:
             slot = (str(assertion.kind), assertion.about)
-            claim = (at, assertion.digest, assertion)
-            if slot not in self._assertions or self._assertions[slot][:2] < claim[:2]:
-                self._assertions[slot] = claim
+            self._assertions.setdefault(slot, []).append((at, assertion.digest, assertion))
         for name, value in event.details.items():
             self._state_detail(name, False, at, value)
 
@@ -128,38 +160,35 @@ class Statements:
             tellings[checkpoint.digest] = (at, told)
 
     def _state_detail(self, name: str, by_host: bool, at: datetime, value: str) -> None:
-        stated = (by_host, at, value)
-        if name not in self._details or self._details[name] < stated:
-            self._details[name] = stated
+        self._details.setdefault((name, by_host), []).append((at, value, value))
+
+    def _state_estimate(self, who: str, told: ToldEstimate) -> None:
+        slot = (who, str(told.estimate.source))
+        self._estimates.setdefault(slot, []).append((told.stated_at, told.estimate.digest, told))
 
     @property
     def estimates(self) -> list[ToldEstimate]:
         """Every estimate in the order of its statement, one that was only repeated once, from its first telling on."""
-        standing: dict[tuple[str, str], str] = {}
-        result = []
-        for who, told in sorted(self._estimates, key=lambda e: (e[1].stated_at, e[1].estimate.digest, e[0])):
-            slot = (who, str(told.estimate.source))
-            if standing.get(slot) != told.estimate.digest:
-                standing[slot] = told.estimate.digest
-                result.append(told)
-        return result
+        changed = [(who, told) for (who, _), tellings in self._estimates.items() for told in changes(tellings)]
+        changed.sort(key=lambda one: (one[1].stated_at, one[1].estimate.digest, one[0]))
+        return [told for _, told in changed]
 
     def detail(self, name: str) -> str:
         """The last word on one of `DETAILS`, the host's before any provider's; empty when nobody said."""
-        stated = self._details.get(name)
-        return stated[2] if stated else ""
+        tellings = self._details.get((name, True)) or self._details.get((name, False))
+        return changes(tellings)[-1] if tellings else ""
 
     def assertion(self, kind: AssertionKind, about: str = "") -> Assertion | None:
         """The newest headline claim of a kind."""
-        claim = self._assertions.get((str(kind), about))
-        return claim[2] if claim else None
+        claims = self._assertions.get((str(kind), about))
+        return changes(claims)[-1] if claims else None
 
     def _ndr_of(self, known: Known) -> Assertion | None:
         """The newest claim that explains this failure, under any of the fingerprints that its versions had."""
         fingerprints = {told.checkpoint.fingerprint for _, told in (known.tellings or {}).values()}
-        claims = (self._assertions.get((AssertionKind.NDR.value, fingerprint)) for fingerprint in fingerprints)
-        newest = max((claim for claim in claims if claim), key=lambda claim: claim[:2], default=None)
-        return newest[2] if newest else None
+        slots = ((AssertionKind.NDR.value, fingerprint) for fingerprint in fingerprints)
+        claims = [claim for slot in slots for claim in self._assertions.get(slot, ())]
+        return changes(claims)[-1] if claims else None
 
     def told(self) -> list[Told]:
         """Every checkpoint in its standing version, withdrawn ones marked, sorted by key.

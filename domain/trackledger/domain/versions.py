@@ -23,7 +23,9 @@ class Versions:
 
     def is_news(self, digest: str, at: datetime) -> bool:
         """Whether the version `digest`, said at `at`, is worth recording: a new one, or a return to an older one."""
-        return digest != self.standing and (at > self.standing_at or not self.had(digest))
+        if digest == self.standing:
+            return False
+        return (at, digest) > (self.standing_at, self.standing) or not self.had(digest)
 
     def had(self, digest: str) -> bool:
         """Whether the version is one that does not stand."""

@@ -28,9 +28,9 @@ def provider(name: str) -> "Provider":
 def normalize(message: "Message") -> "list[Report]":
     """Everything the message says, by its provider's module, and refused where no provider may say it.
 
-    Raises `Unreadable` and `Ignored` as the module does, also `Unreadable` for a scan that lies more than a day ahead
-    of the message: it would hide everything that is said after it. The error's `readable` are the reports of the other
-    parcels of the message.
+    Raises `Unreadable` and `Ignored` as the module does, also `Unreadable` for a scan, or a clock of the provider, that
+    lies more than a day ahead of the message: it would hide everything that is said after it. The error's `readable`
+    are the reports of what could be read.
     """
     refused: list[Unreadable] = []
     try:
@@ -41,7 +41,10 @@ def normalize(message: "Message") -> "list[Report]":
     latest = message.received_at + MAX_AHEAD
     believed = []
     for report in reports:
-        if ahead := [c.occurred.said for c in report.checkpoints if c.occurred.at > latest]:
+        ahead = [c.occurred.said for c in report.checkpoints if c.occurred.at > latest]
+        if report.said_at > latest:
+            ahead.append(report.said_at.isoformat())
+        if ahead:
             refused.append(_ahead(message, report, ahead[0]))
         else:
             believed.append(report)

@@ -11,7 +11,7 @@ No key is ever part of an error, an answer or a log line: a key that belongs int
 that logs, and every text of an error is searched for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -38,13 +38,15 @@ class Access(Struct, frozen=True):
     """How one account reaches a provider.
 
     `url` is the base address, empty for the provider's production. `user` and `options` are what some providers want
-    besides a key; each module says which options it knows.
+    besides a key; each module says which options it knows. `before_call` is called before every request and returns
+    when it may be made.
     """
 
     key: SecretStr = SecretStr("")
     user: str = ""
     url: str = ""
     options: Mapping[str, str] = {}
+    before_call: Callable[[], None] = lambda: None
 
 
 class Answer(Struct, frozen=True):
@@ -149,6 +151,7 @@ class Line:
         base = httpx.URL(_address(provider, access.url or url))
         self._path = base.raw_path.decode().rstrip("/")
         self._secret_params = dict(secret_params or {})
+        self._before_call = access.before_call
         plain = {access.key.get_secret_value(), *secrets} - {""}
         # Also the forms that a URL gives it; longest first, so that no part of one is left.
         self._secrets = sorted({f(s) for s in plain for f in (str, quote, quote_plus)}, key=len, reverse=True)
@@ -170,6 +173,7 @@ class Line:
     ) -> Response:
         """One request and whatever it is answered, redirects not followed. Raises `Unavailable` where no whole answer
         of up to 8 MiB comes back in time."""
+        self._before_call()
         where = f"{method} {self._client.base_url.copy_with(path=self._path + path, query=None)}"
         extensions: dict[str, Any] = {}
         if self._secret_params:

@@ -18,6 +18,7 @@ class Message(Struct, frozen=True):
     """One webhook body or one poll answer, as bytes.
 
     `context` holds what the request said and the answer does not repeat, such as the carrier that was asked for.
+    `headers` are the few of a webhook's request that may explain it later, names in lower case; none is secret.
     """
 
     message_id: str
@@ -27,19 +28,22 @@ class Message(Struct, frozen=True):
     received_at: datetime
     body: bytes
     context: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
 
 
 class Cadence(Struct, frozen=True):
     """How long to wait before asking about a tracker again: by service level and milestone, by milestone, else `usual`.
 
-    `minutes` are the only minutes of an hour at which asking makes sense, empty for any. These are floors for a polite
-    poller, from the provider's documentation where it says so and our own defaults where it does not.
+    `minutes` are the only minutes of an hour at which asking makes sense, empty for any. `sweep` is the wait between
+    two calls for everything that changed, where there are such. These are floors for a polite poller, from the
+    provider's documentation where it says so and our own defaults where it does not.
     """
 
     usual: timedelta
     by_milestone: Mapping[Milestone, timedelta] = {}
     by_service: Mapping[tuple[str, Milestone], timedelta] = {}
     minutes: tuple[int, ...] = ()
+    sweep: timedelta = timedelta(hours=1)
 
     def interval(self, milestone: Milestone, service: str = "") -> timedelta:
         """The wait for a shipment in this state."""
@@ -55,6 +59,7 @@ class Abilities(Struct, frozen=True):
     everything that changed yields: the `messages` themselves, the `references` to ask about, or nothing. `batch` is the
     number of trackers that one call asks about, `per_second` the calls per second that an account may make.
     `follow_up` is the form of references whose journey the provider does not tell, so that another has to be asked.
+    `accepted` is the HTTP status that tells it that a webhook was kept.
     """
 
     push: Literal["hmac", "secret", ""]
@@ -67,6 +72,7 @@ class Abilities(Struct, frozen=True):
     batch: int
     per_second: float
     follow_up: str = ""
+    accepted: Literal[200, 202] = 202
 
 
 class Provider(Protocol):
@@ -88,8 +94,8 @@ class Provider(Protocol):
         """Everything the message says, one report per tracker.
 
         Raises `Unreadable` for what is not a message of this provider, naming the field and its value, and `Ignored`
-        for one that makes no statement about a parcel. Raises nothing else, whatever the bytes. Where a message tells
-        of several parcels and one of them cannot be read, the error has the reports of the others in `readable`.
+        for one that makes no statement about a parcel. Raises nothing else, whatever the bytes. Where a part of a
+        message cannot be read, the error has the reports of the rest in `readable`.
         """
         ...
 

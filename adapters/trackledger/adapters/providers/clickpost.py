@@ -79,9 +79,11 @@ class ClickPost:
         sweep="references",
         batch=MAX_BATCH,
         per_second=2,
+        accepted=200,  # it sends again whatever is answered otherwise
     )
-    # ClickPost itself asks the carriers every two hours; without its list of changes each waybill once an hour.
-    cadence = Cadence(timedelta(hours=1))
+    # ClickPost itself asks the carriers every two hours; without its list of changes each waybill once an hour. That
+    # list covers half an hour a call.
+    cadence = Cadence(timedelta(hours=1), sweep=timedelta(minutes=15))
 
     def normalize(self, message: Message) -> list[Report]:
         """One report per waybill of a track-order answer, or one with the single scan of a webhook.

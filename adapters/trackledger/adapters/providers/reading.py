@@ -83,7 +83,7 @@ def read_each(parts: Iterable[P], report: Callable[[P], Report | None]) -> list[
     """The report of every part of a message that tells of several parcels; a part that says nothing has none.
 
     A part that cannot be read holds back no other: all are tried, and then `Unreadable` is raised for the first of
-    them, with the reports of the others.
+    them, with the reports of the others and of whatever could be read of it.
     """
     reports: list[Report] = []
     refused: list[Unreadable] = []
@@ -92,6 +92,7 @@ def read_each(parts: Iterable[P], report: Callable[[P], Report | None]) -> list[
             said = report(part)
         except Unreadable as reason:
             refused.append(reason)
+            reports += reason.readable
         else:
             if said is not None:
                 reports.append(said)

@@ -26,10 +26,14 @@ HINTS: tuple[tuple[str, NdrReason], ...] = (
 _HINTS = [(re.compile(rf"\b(?:{words})", re.IGNORECASE), reason) for words, reason in HINTS]
 
 
+MAX_READ = 500
+"""Characters in which a reason is looked for."""
+
+
 def hinted(*texts: str) -> NdrReason | None:
     """The reason that the first matching English hint in these texts names, None without one.
 
     What comes of it has to be marked as inferred. Other languages are not read: a wrong reason sends somebody to act.
     """
-    text = " ".join(texts)
+    text = " ".join(texts)[:MAX_READ]
     return next((reason for words, reason in _HINTS if words.search(text)), None)

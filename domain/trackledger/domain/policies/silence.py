@@ -103,14 +103,14 @@ class Silence(Struct, frozen=True):
 def conclude(
     status: Status,
     checkpoints: Iterable[Checkpoint],
-    opened_at: datetime | None,
+    known_since: datetime | None,
     carrier: str = "",
     service: str = "",
     policy: SilencePolicy | None = None,
 ) -> Silence | None:
     """The deadline of an open shipment; None once the status is final or nothing gives a time to count from.
 
-    Quiet time counts from the newest scan that tells of the parcel. Without any it counts from `opened_at`, or from a
+    Quiet time counts from the newest scan that tells of the parcel. Without any it counts from `known_since`, or from a
     scan that nobody understands, where one is older. Where the newest scan names a day only, it may have happened until
     the day's end: the allowance counts from there.
     """
@@ -119,7 +119,8 @@ def conclude(
     policy = policy or SilencePolicy()
     ordered = in_order(checkpoints)
     scans = [c for c in ordered if c.milestone is not M.UNKNOWN]
-    begun = min((at for at in (opened_at, ordered[0].occurred.at if ordered else None) if at is not None), default=None)
+    first_said = ordered[0].occurred.at if ordered else None
+    begun = min((at for at in (known_since, first_said) if at is not None), default=None)
     quiet_since = max((c.occurred.at for c in scans), default=begun)
     if quiet_since is None:
         return None
