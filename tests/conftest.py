@@ -92,7 +92,8 @@ def database(database_url: str) -> Iterator[Database]:
 def cli(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The `trackledger` command on an empty place, in a working directory of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRACKLEDGER_DB", raising=False)
+    for name in ("TRACKLEDGER_DB", "TRACKLEDGER_CONFIG", "TRACKLEDGER_FOLLOW_UP"):
+        monkeypatch.delenv(name, raising=False)
     return Cli(database_url)
 
 

@@ -488,6 +488,12 @@ def test_project_follows_the_ledger_until_it_is_told_to_stop(database_url: str) 
         while len(cli.json("shipments")) < 2:
             assert process.poll() is None
             time.sleep(0.05)
+        with open_runtime(Settings(database_url)) as runtime:
+            body = Path(fixture("poll_delivered")).read_bytes()
+            runtime.inbox.append([message("clickpost", body, received_at=datetime.fromisoformat(AT))])
+        while len(cli.json("shipments")) < 3:
+            assert process.poll() is None
+            time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     finally:

@@ -155,3 +155,14 @@ def test_what_a_killed_process_left_waiting_is_taken_in(cli: Cli, database_url: 
     cli.json("project")
 
     assert [row["milestone"] for row in cli.json("shipments")] == ["delivered"]
+
+
+def test_project_tells_of_messages_that_another_process_has_claimed(cli: Cli, database_url: str) -> None:
+    body = Path(fixture("poll_delivered")).read_bytes()
+    with open_runtime(Settings(database_url)) as runtime:
+        runtime.inbox.append_claimed([message("clickpost", body, received_at=datetime(2026, 3, 9, tzinfo=UTC))], 60)
+
+    result = cli("project")
+
+    assert (result.exit_code, result.stdout) == (0, "0 events taken in, tables at position 0\n")
+    assert result.stderr == "trackledger: messages that wait because another process is at work on them: 1\n"

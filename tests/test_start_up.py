@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import Cli, fixture
+from trackledger.adapters.example import example
 
 HEAVY = frozenset({"pydantic", "httpx", "eventsourcing", "rich", "psycopg", "psycopg_pool"})
 
@@ -58,6 +59,22 @@ def test_answers_load_no_more_than_the_driver_of_their_database(database_url: st
 
     driver = set() if database_url.startswith("sqlite:") else {"psycopg", "psycopg_pool"}
     assert loaded(*args, url=database_url) == driver
+
+
+@pytest.mark.parametrize("args", [("status", "TL-20417"), ("stuck", "--json")], ids=" ".join)
+def test_a_configuration_makes_no_answer_load_more(tmp_path: Path, args: tuple[str, ...]) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    Cli(url).text("ingest", "clickpost", fixture("poll_failed_delivery"))
+    file = tmp_path / "trackledger.toml"
+    file.write_text(
+        example()
+        + """
+        [policies.attempts]
+        hours_to_act = 24
+        """
+    )
+
+    assert loaded("--config", str(file), *args, url=url) == set()
 
 
 def test_taking_in_on_sqlite_loads_no_other_driver_and_no_client(tmp_path: Path) -> None:

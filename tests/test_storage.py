@@ -14,6 +14,7 @@ from eventsourcing.persistence import IntegrityError, OperationalError, StoredEv
 from msgspec import Struct
 from msgspec.structs import replace
 
+from support.arrivals import poll, states
 from support.parcels import batches, journey, parcel, reports, webhooks
 from support.postgres import server
 from support.reports import report
@@ -600,6 +601,20 @@ def test_a_pump_goes_on_after_its_connections_were_killed(victim: Victim, postgr
         finally:
             stop.set()
             writer.database.wake()
+
+
+def test_an_intake_pump_goes_on_after_its_connections_were_killed(victim: Victim, postgres_url: str) -> None:
+    stop = Event()
+    with open_runtime(Settings(postgres_url)) as writer, in_thread(lambda: victim.runtime.intake.run(stop)):
+        try:
+            for number in range(3):
+                writer.inbox.append([poll(number)])
+                until(lambda: writer.inbox.waiting() == 0)
+                victim.kill()
+        finally:
+            stop.set()
+            writer.database.wake()
+        assert states(writer) == {"done": 3}
 
 
 def test_two_ledgers_in_one_database_do_not_see_each_other(postgres_server: str, postgres_url: str) -> None:

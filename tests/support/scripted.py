@@ -1,7 +1,7 @@
 """A provider played on loopback: it answers what a test scripts and remembers what it was asked."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,11 +41,13 @@ class Reply:
 
 
 class Scripted:
-    """Answers in the order of the script; a request after its end is answered 599, which no test scripts."""
+    """Answers in the order of the script; a request after its end is answered by `otherwise`, or 599, which no test
+    scripts."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: list[Asked] = []
+        self.otherwise: Callable[[Asked], Any] = lambda asked: Reply(b"the script is over", 599)
         self._script: list[Reply] = []
 
     def answers(self, *script: Any) -> None:
@@ -55,7 +57,8 @@ class Scripted:
     def next(self, asked: Asked) -> Reply:
         """The answer to a request."""
         self.asked.append(asked)
-        return self._script.pop(0) if self._script else Reply(b"the script is over", 599)
+        reply = self._script.pop(0) if self._script else self.otherwise(asked)
+        return reply if isinstance(reply, Reply) else Reply(reply)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from eventsourcing.persistence import StoredEvent
 
-from trackledger.adapters.inbox import Inbox, message
+from trackledger.adapters.follow_up import FollowUp
+from trackledger.adapters.inbox import Inbox, Outcome, message
+from trackledger.adapters.intake import Intake
 from trackledger.adapters.runtime import open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
@@ -145,6 +147,35 @@ def keep(url: str, numbers: Sequence[int]) -> None:
     moment = datetime(2025, 3, 3, tzinfo=UTC)
     Inbox(database).append([message("clickpost", str(number).encode(), received_at=moment) for number in numbers])
     database.close()
+
+
+def claim(url: str, times: int, limit: int) -> list[str]:
+    """Claim messages so many times; the ids of all that were got."""
+    database = open_database(url)
+    inbox = Inbox(database)
+    got = [claimed.message.message_id for _ in range(times) for claimed in inbox.claim(limit, 60)]
+    database.close()
+    return got
+
+
+def claim_and_hang(url: str, flag: str, seconds: float) -> None:
+    """Claim some messages for so many seconds, touch the flag, and never do anything with them."""
+    Inbox(open_database(url)).claim(20, seconds)
+    Path(flag).touch()
+    time.sleep(600)
+
+
+def take_messages(url: str, batch: int, claim_seconds: float, stop: str = "") -> tuple[list[str], int]:
+    """Take in messages until killed, or until the file `stop` is there: their ids, and the checkpoints recorded."""
+    flag = Event()
+    if stop:
+        Thread(target=_set_when_there, args=(flag, stop)).start()
+    taken: list[Outcome] = []
+    with open_runtime(Settings(url)) as runtime:
+        follow_up = FollowUp(runtime.settings.follow_up)
+        intake = Intake(runtime.inbox, runtime.ledger, follow_up, batch=batch, claim_seconds=claim_seconds)
+        intake.run(flag, lambda message, outcome: taken.append(outcome))
+    return [outcome.message_id for outcome in taken], sum(outcome.recorded for outcome in taken)
 
 
 def in_a_doomed_transaction(url: str, flag: str) -> None:

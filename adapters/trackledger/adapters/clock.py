@@ -4,13 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+AFTERWARDS = 3600.0
+"""How fast a fast clock runs after its end."""
+
 
 class Clock(Struct, frozen=True):
     """The clock of messages and schedules; that of the machine unless a rehearsal runs faster.
 
     At the machine's instant `real` it shows `world`, and from then on it runs `speed` times as fast; from `ends` on, if
-    it has an end, only as fast as the machine's, so that what happens one after the other still has times in that order.
-    Leases, time-outs and limits of calls are always kept in the machine's own time.
+    it has an end, an hour a second at most. It never stands still: what happens one after the other has times in that
+    order, and what is due becomes due. Leases, time-outs and limits of calls are always kept in the machine's own time.
     """
 
     world: datetime | None = None
@@ -26,7 +29,7 @@ class Clock(Struct, frozen=True):
         shown = self.world + (machine - self.real) * self.speed
         if self.ends is None or shown <= self.ends:
             return shown
-        return self.ends + (shown - self.ends) / self.speed
+        return self.ends + (shown - self.ends) / self.speed * min(self.speed, AFTERWARDS)
 
     @property
     def has_ended(self) -> bool:

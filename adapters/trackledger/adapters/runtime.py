@@ -10,6 +10,7 @@ from trackledger.adapters.storage import open_database
 if TYPE_CHECKING:
     from trackledger.adapters.inbox import Inbox
     from trackledger.adapters.intake import Intake
+    from trackledger.adapters.kept import Kept
     from trackledger.adapters.storage.database import Database
     from trackledger.adapters.storage.store import TableStore
     from trackledger.domain.ledger import Ledger
@@ -43,7 +44,7 @@ class Runtime:
         """The pump between the two."""
         from trackledger.projections.projector import Projector
 
-        return Projector(self.store)
+        return Projector(self.store, self.settings.policies)
 
     @cached_property
     def inbox(self) -> "Inbox":
@@ -53,12 +54,22 @@ class Runtime:
         return Inbox(self.database)
 
     @cached_property
+    def kept(self) -> "Kept":
+        """What a person can do with the raw messages."""
+        from trackledger.adapters.kept import Kept
+
+        return Kept(self.database)
+
+    @cached_property
     def intake(self) -> "Intake":
         """The line from a message to its events."""
         from trackledger.adapters.follow_up import FollowUp
         from trackledger.adapters.intake import Intake
+        from trackledger.adapters.pokes import Pokes
+        from trackledger.adapters.schedule import Schedule
 
-        return Intake(self.inbox, self.ledger, FollowUp(self.settings.follow_up))
+        pokes = Pokes(Schedule(self.database), self.settings.clock)
+        return Intake(self.inbox, self.ledger, FollowUp(self.settings.follow_up), also=pokes)
 
     def close(self) -> None:
         """Close the database."""

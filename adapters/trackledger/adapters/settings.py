@@ -1,16 +1,70 @@
 """How is this process configured? The only reader of the environment."""
 
 import os
+import re
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+from msgspec.structs import asdict, replace
 
+from trackledger.adapters.clock import Clock
 from trackledger.domain.errors import UsageError
 
+if TYPE_CHECKING:
+    from trackledger.adapters.configuration import Connection
+    from trackledger.adapters.misconfigured import Place
+    from trackledger.adapters.providers.asking import Access
+    from trackledger.adapters.providers.verifying import Endpoint
+    from trackledger.projections.conclusions import Policies
+
 DATABASE = "sqlite:///trackledger.db"
+CONFIGURATION = "trackledger.toml"
 
 FOLLOW_UP = {"rye": "aftership"}
 """Rye itself names AfterShip as one to ask about the numbers that it announces."""
+
+
+class ProviderAccount(Struct, frozen=True):
+    """How one account of ours is connected to one provider.
+
+    `access` is None where the provider is not asked. `endpoints` maps the name in `/webhooks/{provider}/{name}` to what
+    is accepted there. `context` goes with every message of this connection. `per_second` lowers the number of calls
+    that the provider allows, 0 leaves it; with an address of its own, such as a rehearsal's, it may raise it too.
+    """
+
+    account: str
+    provider: str
+    access: "Access | None" = None
+    endpoints: Mapping[str, "Endpoint"] = {}
+    context: Mapping[str, str] = {}
+    per_second: float = 0.0
+
+
+class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the server listens and what it bears: bytes of a body, requests in work at once, and requests a minute at
+    one endpoint; above that it answers 413, 503 and 429."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=253, description="an address or a host name in quotes")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65_535, description="a whole number from 0 to 65535")] = 8787
+    max_body: Annotated[
+        int, Meta(ge=1024, le=8 * 1024 * 1024, description="a whole number of bytes from 1024 to 8388608")
+    ] = 2 * 1024 * 1024
+    max_concurrent: Annotated[int, Meta(ge=1, le=10_000, description="a whole number from 1 to 10000")] = 256
+    per_minute: Annotated[int, Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")] = 60_000
+
+
+class Retention(Struct, frozen=True):
+    """How long raw messages are kept after they last arrived, by what became of them; None for ever."""
+
+    done: timedelta | None = timedelta(days=180)
+    ignored: timedelta | None = timedelta(days=30)
+    parked: timedelta | None = None
+    discarded: timedelta | None = timedelta(days=30)
 
 
 class Settings(Struct, frozen=True):
@@ -18,28 +72,115 @@ class Settings(Struct, frozen=True):
 
     `follow_up` says who is followed for the parcels of a provider that announces a number and tells no journey.
     `withdraws` are the providers whose answers are whole histories, in which a row that is missing was taken back:
-    Shiplemon replaces a history as a whole; of the others' it is not documented.
+    Shiplemon replaces a history as a whole; of the others' it is not documented. `policies` is None for our own.
     """
 
     database: str = DATABASE
     allow_volatile: bool = False
     follow_up: Mapping[str, str] = field(default_factory=lambda: dict(FOLLOW_UP))
     withdraws: tuple[str, ...] = ("shiplemon",)
+    accounts: tuple[ProviderAccount, ...] = ()
+    server: ServerSettings = ServerSettings()
+    retention: Retention = Retention()
+    clock: Clock = Clock()
+    policies: "Policies | None" = None
+
+    def __repr__(self) -> str:
+        """Without the password that a database URL may hold."""
+        shown = (f"{name}={value!r}" for name, value in asdict(self).items() if name != "database")
+        return f"Settings({', '.join((f'database={without_password(self.database)!r}', *shown))})"
 
 
 def from_environment(
-    database: str | None = None, allow_volatile: bool = False, environ: Mapping[str, str] = os.environ
+    database: str | None = None,
+    allow_volatile: bool = False,
+    config: str | None = None,
+    *,
+    outside: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """What was asked for explicitly, else `TRACKLEDGER_DB`, else the file `trackledger.db` in the working directory.
+    """What was asked for explicitly, else what the environment says, else the configuration file, else the defaults.
 
-    `TRACKLEDGER_FOLLOW_UP` replaces the follow-up providers, as `rye=aftership`; `none` means nobody. Raises
-    `UsageError` for anything else.
+    The database is `TRACKLEDGER_DB`, else `database` in the file, else `trackledger.db` in the working directory.
+    `TRACKLEDGER_FOLLOW_UP` replaces the follow-up providers, as `rye=aftership`; `none` means nobody. Accounts and
+    their secrets are resolved only for those who go `outside`, so that a missing one stops nobody else. Raises
+    `UsageError` for what cannot be, and for a secret that is not there.
     """
-    url = database if database is not None else environ.get("TRACKLEDGER_DB") or DATABASE
-    said = environ.get("TRACKLEDGER_FOLLOW_UP")
-    if not said:
-        return Settings(url, allow_volatile)
-    return Settings(url, allow_volatile, follow_up={} if said == "none" else _pairs(said))
+    file = configuration_file(config, environ)
+    settings = Settings()
+    if file is not None:
+        from trackledger.adapters.configuration import load
+
+        said = load(file)
+        stated = {name: getattr(said, name) for name in ("database", "follow_up", "withdraws", "policies")}
+        settings = replace(
+            settings,
+            server=said.server,
+            retention=said.retention,
+            clock=said.clock,
+            accounts=tuple(connect(one, environ) for one in said.connections) if outside else (),
+            **{name: value for name, value in stated.items() if value is not None},
+        )
+    if follow_up := environ.get("TRACKLEDGER_FOLLOW_UP"):
+        settings = replace(settings, follow_up={} if follow_up == "none" else _pairs(follow_up))
+    url = database if database is not None else environ.get("TRACKLEDGER_DB") or settings.database
+    return replace(settings, database=url, allow_volatile=allow_volatile)
+
+
+def configuration_file(config: str | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration file: the one asked for, else `TRACKLEDGER_CONFIG`, else `trackledger.toml` in the working
+    directory if it is there. Raises `UsageError` where one is named and is no file."""
+    named, by = (
+        (config, "--config") if config is not None else (environ.get("TRACKLEDGER_CONFIG"), "TRACKLEDGER_CONFIG")
+    )
+    if named or config is not None:
+        file = Path(named or "")
+        if not file.is_file():
+            raise UsageError(f"there is no configuration file {named!r}; correct {by}")
+        return file
+    return Path(CONFIGURATION) if Path(CONFIGURATION).is_file() else None
+
+
+def connect(connection: "Connection", environ: Mapping[str, str] = os.environ) -> ProviderAccount:
+    """An account at a provider, with the secrets that the configuration names.
+
+    Raises `UsageError` for a secret that is not in the environment, naming the variable and the key that wants it, and
+    for webhooks of a provider that sends none.
+    """
+    from pydantic import SecretStr
+
+    from trackledger.adapters.providers import provider
+    from trackledger.adapters.providers.asking import Access
+    from trackledger.adapters.providers.verifying import Endpoint
+
+    said, place = connection.said, connection.place
+
+    def secret(variable: str, wanted_by: "Place") -> SecretStr:
+        value = environ.get(variable, "").strip()
+        if not value:
+            raise wanted_by.wrong(f"names the environment variable {variable}, which is not set; set it to the secret")
+        return SecretStr(value)
+
+    if said.webhooks and not provider(connection.provider).abilities.push:
+        raise place.key("webhooks").wrong(f"cannot be, as {connection.provider} sends none; remove it and set key_env")
+    access = None
+    if connection.asked and said.key_env:
+        access = Access(secret(said.key_env, place.key("key_env")), said.user, said.url, said.options)
+    endpoints = {
+        hook.endpoint: Endpoint(
+            tuple(secret(one, place.key("webhooks").item(at).key("secrets_env")) for one in hook.secrets_env),
+            hook.header.lower(),
+            hook.sender,
+        )
+        for at, hook in enumerate(said.webhooks)
+    }
+    per_second = said.per_second or 0.0
+    return ProviderAccount(connection.account, connection.provider, access, endpoints, said.context, per_second)
+
+
+def without_password(url: str) -> str:
+    """A database URL that may be shown: its password is `***`."""
+    return re.sub(r"(?<=[?&])password=[^&]*", "password=***", re.sub(r"(://[^/?@]*?):.*@", r"\1:***@", url))
 
 
 def _pairs(said: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.runtime import Runtime, open_runtime
-from trackledger.adapters.settings import from_environment
+from trackledger.adapters.settings import Settings, from_environment
 from trackledger.domain.errors import TrackledgerError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,10 +46,15 @@ class Asked(Struct):
     db: str | None = None
     as_json: bool = False
     allow_volatile: bool = False
+    config: str | None = None
 
-    def open(self, *, create: bool = False) -> Runtime:
+    def settings(self, *, outside: bool = False) -> Settings:
+        """How this process is configured; with accounts and their secrets for those who go `outside`."""
+        return from_environment(self.db, self.allow_volatile, self.config, outside=outside)
+
+    def open(self, *, create: bool = False, outside: bool = False) -> Runtime:
         """The ledger that was asked for. Only writing commands make a missing one."""
-        return open_runtime(from_environment(self.db, self.allow_volatile), create=create)
+        return open_runtime(self.settings(outside=outside), create=create)
 
 
 def shared(command: F) -> F:
@@ -60,14 +65,26 @@ def shared(command: F) -> F:
     """
 
     @click.option("--db", metavar="URL", help="sqlite:///FILE or postgresql://…  [default: $TRACKLEDGER_DB]")
+    @click.option("--config", metavar="FILE", help="Configuration.  [default: $TRACKLEDGER_CONFIG, trackledger.toml]")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
     @click.option("--allow-volatile", is_flag=True, help="Accept a PostgreSQL that can lose acknowledged events.")
     @click.pass_context
     @wraps(command)
-    def wrapped(ctx: click.Context, /, db: str | None, as_json: bool, allow_volatile: bool, **kwargs: Any) -> None:
+    def wrapped(
+        ctx: click.Context,
+        /,
+        db: str | None,
+        config: str | None,
+        as_json: bool,
+        allow_volatile: bool,
+        **kwargs: Any,
+    ) -> None:
         before = ctx.find_object(Asked) or Asked()
         asked = Asked(
-            before.db if db is None else db, as_json or before.as_json, allow_volatile or before.allow_volatile
+            before.db if db is None else db,
+            as_json or before.as_json,
+            allow_volatile or before.allow_volatile,
+            before.config if config is None else config,
         )
         try:
             command(asked=asked, **kwargs)

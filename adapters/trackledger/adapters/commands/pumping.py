@@ -13,9 +13,13 @@ from trackledger.projections.tables import POSITION, lag
 @click.option("--follow", is_flag=True, help="Go on for ever, waking on every commit; end with Ctrl-C.")
 @shared
 def project(asked: Asked, follow: bool) -> None:
-    """Bring the tables up to the ledger, once or for ever."""
+    """Take in the messages that wait and bring the tables up to the ledger, once or for ever."""
     with asked.open() as runtime:
-        runtime.intake.resume()
+        runtime.intake.catch_up()
+        if left := runtime.inbox.waiting():
+            click.echo(
+                f"trackledger: messages that wait because another process is at work on them: {left:,}", err=True
+            )
         behind = lag(runtime.store)
         done = 0
         with answers.progress("project") as show:
@@ -37,15 +41,32 @@ def project(asked: Asked, follow: bool) -> None:
 
 def _follow(runtime: Any) -> None:
     import signal
-    from threading import Event
+    from threading import Event, Thread
+
+    stop, failed = Event(), list[BaseException]()
 
     def end(*_: object) -> None:
         # At once, also out of a long wait; a transaction under way rolls back and is done again by the next pump.
         raise SystemExit(0)
 
+    def take_in() -> None:
+        try:
+            runtime.intake.run(stop)
+        except BaseException as error:
+            failed.append(error)
+            stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    runtime.projector.run(Event())
+    intake = Thread(target=take_in)
+    intake.start()
+    try:
+        runtime.projector.run(stop)
+    finally:
+        # It ends with the batch under way, which would otherwise have to wait until its claim has run out.
+        stop.set()
+        intake.join()
+    raise failed[0]
 
 
 @click.command()
@@ -58,7 +79,7 @@ def rebuild(asked: Asked, name: str | None) -> None:
     from trackledger.projections.rebuild import rebuild as run
 
     with asked.open() as runtime, answers.progress("rebuild") as show:
-        report = run(runtime.store, name, progress=show)
+        report = run(runtime.store, name, runtime.settings.policies, show)
     if asked.as_json:
         answers.as_json([to_builtins(parity) for parity in report])
         return

@@ -28,7 +28,8 @@ def _warn_if_behind(runtime: Runtime) -> None:
         )
 
 
-def _matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str, Any]]:
+def matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str, Any]]:
+    """The rows of `shipments` that REF names. Raises `ShipmentNotFound` where there is none."""
     if not ref:
         raise UsageError("REF is empty; give a shipment id, reference, order id or tracking number")
     _warn_if_behind(runtime)
@@ -39,7 +40,7 @@ def _matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str,
 
 
 def _only(runtime: Runtime, ref: str, account: str | None) -> dict[str, Any]:
-    found = _matching(runtime, ref, account)
+    found = matching(runtime, ref, account)
     if len(found) > 1:
         ids = ", ".join(row["shipment_id"] for row in found)
         raise UsageError(f"{ref!r} names {len(found)} shipments; use one of their ids: {ids}")
@@ -80,7 +81,7 @@ def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, An
 def status(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
     """Where is REF now? REF is a shipment id, reference, order id or tracking number; several matches are listed."""
     with asked.open() as runtime:
-        found = [status_of(runtime.database, row, now) for row in _matching(runtime, ref, account)]
+        found = [status_of(runtime.database, row, now) for row in matching(runtime, ref, account)]
     if asked.as_json:
         answers.as_json(found[0] if len(found) == 1 else found)
         return

@@ -100,7 +100,7 @@ def _tracker(text: str, carrier: str, tracking_number: str) -> Tracker:
     if form is None:
         example = f"{provider}:{source.reference_like}"
         raise UsageError(f"tracker {_brief(text)} is not of {provider}'s form, such as {example}")
-    return Tracker(provider, reference, carrier, tracking_number or form.groupdict().get("tracking_number", ""))
+    return Tracker(provider, reference, carrier, tracking_number or form.groupdict().get("tracking_number") or "")
 
 
 def _promised(window: str, offset: int) -> Estimate:

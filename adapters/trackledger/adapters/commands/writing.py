@@ -56,7 +56,7 @@ def ingest(
             batch = files[start : start + FILES_A_BATCH]
             told += _take(runtime, batch, provider, channel, account, received_at or datetime.now(UTC), said)
             show(len(told), len(files))
-        runtime.intake.resume()
+        runtime.intake.catch_up()
         runtime.projector.catch_up()
     if asked.as_json:
         answers.as_json(told)

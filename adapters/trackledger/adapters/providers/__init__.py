@@ -1,6 +1,7 @@
 """Which providers do we understand? One module each; adding one is adding its line here."""
 
 from datetime import timedelta
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +23,11 @@ def provider(name: str) -> "Provider":
     """The provider of this name, loaded on first use. Raises `UsageError` naming those there are."""
     if name not in PROVIDERS:
         raise UsageError(f"provider {name!r} is unknown; use one of: {', '.join(PROVIDERS)}")
+    return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> "Provider":
     return cast("Provider", import_module(f"{__name__}.{name}").PROVIDER)
 
 

@@ -17,7 +17,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from trackledger.adapters.storage.database import InUse
-from trackledger.domain.errors import Refused, UsageError
+from trackledger.domain.errors import NoLedger, Refused, UsageError
 from trackledger.projections.table import Dialect, Table
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class PostgresDatabase:
         if self._exists(connection):
             return
         if not create:
-            raise Refused(f"there is no ledger in schema {self.name}; ingest a message or register a shipment first")
+            raise NoLedger(f"there is no ledger in schema {self.name}; ingest a message or register a shipment first")
         with connection.transaction():
             # Several processes may start at once; CREATE … IF NOT EXISTS races with itself.
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (crc32(self._channel.encode()),))

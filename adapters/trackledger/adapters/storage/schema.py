@@ -13,8 +13,11 @@ from trackledger.projections.tables import TABLES, VIEWS, Poisoned
 class MessageRow(Struct, frozen=True):
     """One message as it arrived. Identical ones are stored once and counted in `times`.
 
-    `state` is `waiting`, `done`, `parked` (see `reason`) or `ignored` (see `reason`); `recorded`, `amended` and
-    `repeated` count its checkpoints the last time it was taken in. `context` is a JSON object.
+    `state` is `waiting`, `done`, `parked`, `ignored` or `discarded`, the last three for a `reason`; `recorded`,
+    `amended` and `repeated` count its checkpoints the last time it was taken in. `context` and `headers` are JSON
+    objects, the latter of the few request headers that matter, none of them secret. Before `claimed_until`, in the
+    machine's time, no pump takes it up, as one is at work on it, or it was put back; `tries` counts since it was last
+    settled.
     """
 
     message_id: str
@@ -29,8 +32,63 @@ class MessageRow(Struct, frozen=True):
     recorded: int
     amended: int
     repeated: int
+    tries: int
+    claimed_until: datetime | None
     context: str
+    headers: str
     body: bytes
+
+
+class ScheduleRow(Struct, frozen=True):
+    """When one tracker is asked about next, and why then.
+
+    `state` is `asking`; `over`, when its journey has ended and nothing more is expected; or `stopped`, when somebody has
+    to look at it. `reason` says why. Until `leased_until`, in the machine's time, a process is asking. `failures`,
+    `unknown` and `unchanged` count in a row calls without an answer, answers that the provider does not know it yet,
+    and answers that were the same again; `outcome` is of the last call and `digest` the message of the last answer.
+    `followed` is whether the provider was told to follow it, where that is needed.
+    """
+
+    tracker: str
+    account: str
+    provider: str
+    reference: str
+    carrier: str
+    tracking_number: str
+    shipment_id: str
+    state: str
+    reason: str
+    scheduled_at: datetime
+    due_at: datetime
+    leased_until: datetime | None = None
+    failures: int = 0
+    unknown: int = 0
+    unchanged: int = 0
+    asked: int = 0
+    asked_at: datetime | None = None
+    outcome: str = ""
+    digest: str = ""
+    followed: bool = False
+
+
+class PollAccountRow(Struct, frozen=True):
+    """What all processes that ask a provider for one account have to respect.
+
+    `free_at`, in the machine's time, is when the next call is allowed, `blocked_until` until when the provider wants to
+    be left alone. `stopped` says why the account is not asked at all, as long as its credentials are those with the
+    digest `credentials`. `swept_until` is the watermark of the calls for everything that changed, `sweep_at` when the
+    next is due and `sweep_leased_until` until when one is under way.
+    """
+
+    account: str
+    provider: str
+    free_at: datetime
+    blocked_until: datetime | None
+    stopped: str
+    credentials: str
+    swept_until: datetime | None
+    sweep_at: datetime
+    sweep_leased_until: datetime | None
 
 
 class PositionRow(Struct, frozen=True):
@@ -44,12 +102,22 @@ LINKS = Table(
     "tracker_links", Link, ("tracker",), [Index(("shipment_id",)), Index(("reference",)), Index(("tracking_number",))]
 )
 MESSAGES = Table(
-    "messages", MessageRow, ("message_id",), [Index(("state", "received_at"), where="state IN ('waiting', 'parked')")]
+    "messages",
+    MessageRow,
+    ("message_id",),
+    [Index(("state", "received_at", "message_id"), where="state IN ('waiting', 'parked')")],
 )
+SCHEDULE = Table(
+    "poll_schedule",
+    ScheduleRow,
+    ("tracker",),
+    [Index(("provider", "account", "due_at"), where="state = 'asking'"), Index(("shipment_id",))],
+)
+POLL_ACCOUNTS = Table("poll_accounts", PollAccountRow, ("account", "provider"))
 POSITIONS = Table("positions", PositionRow, ("name",))
 POISONED = Table("poisoned", Poisoned, ("shipment_id",))
 
-MACHINERY: tuple[Table[Any], ...] = (LINKS, MESSAGES, POSITIONS, POISONED)
+MACHINERY: tuple[Table[Any], ...] = (LINKS, MESSAGES, SCHEDULE, POLL_ACCOUNTS, POSITIONS, POISONED)
 
 # AUTOINCREMENT: a bare rowid is renumbered by VACUUM and reused after a deletion.
 _STORED_EVENTS_SQLITE = """CREATE TABLE stored_events (

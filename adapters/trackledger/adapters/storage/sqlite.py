@@ -12,7 +12,7 @@ from threading import Event as Flag
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
-from trackledger.domain.errors import Refused
+from trackledger.domain.errors import NoLedger, Refused
 from trackledger.projections.table import Dialect, Kind, Table
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ class SqliteDatabase:
             raise Refused(f"{self._path} holds something else than a ledger; name another file with --db")
         return False
 
-    def _missing(self) -> Refused:
-        return Refused(f"there is no ledger at {self._path}; ingest a message or register a shipment first")
+    def _missing(self) -> NoLedger:
+        return NoLedger(f"there is no ledger at {self._path}; ingest a message or register a shipment first")
 
     @contextmanager
     def transaction(self) -> Generator[SqliteTransaction]:

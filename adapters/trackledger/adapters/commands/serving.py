@@ -1,0 +1,61 @@
+"""Which commands receive webhooks, alone or with all the rest?"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from trackledger.adapters.commands.options import Asked, shared
+
+if TYPE_CHECKING:
+    from trackledger.adapters.metrics import Metrics
+    from trackledger.adapters.runtime import Runtime
+
+_host = click.option("--host", help="The address to listen on.  [default: from the configuration, else 127.0.0.1]")
+_port = click.option(
+    "--port", type=click.IntRange(0, 65535), help="The port; 0 takes any.  [default: from there, else 8787]"
+)
+
+
+@click.command()
+@_host
+@_port
+@shared
+def serve(asked: Asked, host: str | None, port: int | None) -> None:
+    """Receive the webhooks of the configured endpoints until told to stop.
+
+    It keeps messages and answers; `project`, or `run`, takes them in.
+    """
+    from trackledger.adapters.metrics import Metrics
+
+    with asked.open(create=True, outside=True) as runtime:
+        _serve(runtime, Metrics(), host, port)
+
+
+@click.command()
+@_host
+@_port
+@shared
+def run(asked: Asked, host: str | None, port: int | None) -> None:
+    """Do everything in one process: receive webhooks, ask providers, take in messages, keep the tables.
+
+    It ends on SIGINT or SIGTERM, having answered what it accepted. Any number of these may run on one ledger.
+    """
+    from trackledger.adapters.metrics import Metrics
+    from trackledger.adapters.pumps import pumping
+
+    metrics = Metrics()
+    with asked.open(create=True, outside=True) as runtime, pumping(runtime, metrics):
+        _serve(runtime, metrics, host, port)
+
+
+def _serve(runtime: "Runtime", metrics: "Metrics", host: str | None, port: int | None) -> None:
+    from trackledger.adapters import logs
+    from trackledger.adapters.http import create_app
+    from trackledger.adapters.http.serving import address, listen
+    from trackledger.adapters.http.serving import serve as until_told
+
+    wanted = runtime.settings.server
+    with listen(wanted.host if host is None else host, wanted.port if port is None else port) as listening:
+        logs.configure()
+        click.echo(f"listening on {address(listening)}")
+        until_told(create_app(runtime, metrics), listening)

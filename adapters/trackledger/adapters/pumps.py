@@ -1,0 +1,60 @@
+"""How does one process do all the work beside the server: ask, take in, and keep the tables?"""
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from threading import Event as Flag
+from threading import Thread
+
+from trackledger.adapters.inbox import Outcome
+from trackledger.adapters.metrics import Metrics
+from trackledger.adapters.poller import Poller
+from trackledger.adapters.providers.base import Message
+from trackledger.adapters.runtime import Runtime
+
+RESTING = 5.0
+"""Seconds after which a pump that ended unforeseen begins again."""
+
+log = logging.getLogger("trackledger.pumps")
+
+
+@contextmanager
+def pumping(runtime: Runtime, metrics: Metrics) -> Generator[None]:
+    """Poller, intake and projector, each in threads of its own, until the end of the block, which waits for them.
+
+    Each can be killed at any point, and others of their kind may run in other processes. Raises `UsageError` for
+    credentials that cannot be right.
+    """
+    stop = Flag()
+    poller = Poller(runtime, metrics, stop)
+
+    def told(message: Message, outcome: Outcome) -> None:
+        metrics.messages.labels(message.provider, outcome.state).inc()
+
+    pumps = {
+        "poller": poller.run,
+        "intake": lambda: runtime.intake.run(stop, told),
+        "projector": lambda: runtime.projector.run(stop),
+    }
+    # Made here, as threads that ask for a part at once would make it twice.
+    _ = runtime.ledger, runtime.store, runtime.inbox
+    threads = [Thread(target=_go_on, args=(name, pump, stop), name=name) for name, pump in pumps.items()]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        poller.close()
+
+
+def _go_on(name: str, pump: Callable[[], None], stop: Flag) -> None:
+    """Run a pump until it ends because it was told to; one that fails unforeseen is begun again."""
+    while not stop.is_set():
+        try:
+            pump()
+        except Exception:
+            log.exception("the %s failed unforeseen and begins again; report this", name)
+            stop.wait(RESTING)

@@ -1,0 +1,1 @@
+"""What would six providers tell of one world of parcels, and what would be true?"""

@@ -1,0 +1,135 @@
+"""How does a whole ledger live through a simulated world, from its first parcel to the last word about each?"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic, sleep
+
+from msgspec import Struct
+
+from trackledger.adapters.http import create_app
+from trackledger.adapters.http.serving import serving
+from trackledger.adapters.metrics import Metrics
+from trackledger.adapters.pumps import pumping
+from trackledger.adapters.runtime import Runtime, open_runtime
+from trackledger.adapters.schedule import Schedule
+from trackledger.adapters.simulator.push import Pushing
+from trackledger.adapters.simulator.simulation import Running, Simulation
+from trackledger.domain.errors import Refused, TrackledgerError
+from trackledger.projections.tables import lag
+
+QUIET_SECONDS = 120.0
+"""How long the ledger has to hear the last word about everything once the world has ended."""
+
+LOOK_EVERY = 0.05
+
+
+class Unfinished(TrackledgerError):
+    """The ledger did not come to rest although nothing new was told."""
+
+
+class Counts(Struct, frozen=True):
+    """How far it has come: messages kept, of them waiting and parked, events, parcels, checkpoints, the events that the
+    tables lag behind, calls of providers and webhooks that were taken."""
+
+    at: datetime
+    messages: int
+    waiting: int
+    parked: int
+    events: int
+    lag: int
+    shipments: int
+    checkpoints: int
+    asked: int
+    webhooks: int
+
+
+class Rehearsal:
+    """A ledger with its server, poller and pumps, and the simulator that it hears of everything from."""
+
+    def __init__(self, runtime: Runtime, running: Running, pushing: Pushing) -> None:
+        self.runtime = runtime
+        self.running = running
+        self._pushing = pushing
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether everything has happened, and every webhook was sent."""
+        return self.running.clock.has_ended and self._pushing.wait(0)
+
+    def counts(self) -> Counts:
+        """How far it has come by now."""
+        store = self.runtime.store
+        (row,) = store.read(
+            """SELECT (SELECT COUNT(*) FROM {s}messages) AS messages,
+                 (SELECT COUNT(*) FROM {s}messages WHERE state = 'waiting') AS waiting,
+                 (SELECT COUNT(*) FROM {s}messages WHERE state = 'parked') AS parked,
+                 (SELECT COUNT(*) FROM {s}shipments) AS shipments,
+                 (SELECT COUNT(*) FROM {s}timeline) AS checkpoints"""
+        )
+        return Counts(
+            at=self.running.clock.now(),
+            events=store.head(),
+            lag=lag(store),
+            asked=sum(self.running.asked.values()),
+            webhooks=self._pushing.counts["taken"],
+            **row,
+        )
+
+    def settle(self) -> None:
+        """Ask about everything once more now that the world has ended, until all that it says is in the tables.
+
+        Raises `Unfinished` when that does not come to an end.
+        """
+        deadline = monotonic() + QUIET_SECONDS
+        schedule = Schedule(self.runtime.database)
+        asked_again: set[str] = set()
+        while monotonic() < deadline:
+            store = self.runtime.store
+            # A parcel that Rye announces late brings its own tracker along, which is then asked about too.
+            left = {
+                row["shipment_id"]
+                for row in store.read("SELECT shipment_id FROM {s}poll_schedule")
+                if row["shipment_id"] not in asked_again
+            }
+            if left:
+                schedule.again(sorted(left), self.running.clock.now())
+                asked_again |= left
+            elif self._is_quiet():
+                return
+            sleep(LOOK_EVERY)
+        raise Unfinished("not everything that was told has reached the tables; see `trackledger doctor`")
+
+    def _is_quiet(self) -> bool:
+        store = self.runtime.store
+        ended = self.running.until
+        (row,) = store.read(
+            """SELECT (SELECT COUNT(*) FROM {s}messages WHERE state = 'waiting') AS waiting,
+                 (SELECT COUNT(*) FROM {s}poll_schedule WHERE leased_until IS NOT NULL
+                    OR (state = 'asking' AND (asked_at IS NULL OR asked_at < :ended))) AS asking,
+                 (SELECT COUNT(*) FROM {s}tracker_links l WHERE l.provider <> 'host' AND NOT EXISTS
+                    (SELECT 1 FROM {s}poll_schedule q WHERE q.tracker = l.tracker)
+                    AND EXISTS (SELECT 1 FROM {s}poll_accounts a
+                      WHERE a.account = l.account AND a.provider = l.provider)) AS unscheduled""",
+            ended=ended,
+        )
+        return not any(row.values()) and lag(store) == 0
+
+
+@contextmanager
+def rehearsal(simulation: Simulation, database: str) -> Generator[Rehearsal]:
+    """Play the providers, follow their parcels with the ledger at a database URL, and do all the work in this process
+    until the end of the block. Raises `Refused` for a ledger that is not empty."""
+    with simulation.serve() as running, open_runtime(running.settings(database)) as runtime:
+        if runtime.store.head():
+            raise Refused("a rehearsal needs a ledger of its own, and this one is not empty; name another with --db")
+        registrations = running.registrations()
+        for start in range(0, len(registrations), 1000):
+            runtime.ledger.register(registrations[start : start + 1000])
+        metrics = Metrics()
+        with pumping(runtime, metrics), serving(create_app(runtime, metrics)) as url:
+            pushing = running.push_to(url)
+            try:
+                yield Rehearsal(runtime, running, pushing)
+            finally:
+                running.stop()
