@@ -14,7 +14,7 @@ from trackledger.adapters.runtime import open_runtime
 from trackledger.adapters.settings import Settings
 
 EXAMPLES = settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
-WEBHOOKS = "/webhooks/{provider_name}/{endpoint}"
+WEBHOOKS = "/webhooks/{provider}/{endpoint}"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,6 @@ def test_every_answer_is_one_that_is_described(description: Any) -> None:
 def test_whatever_a_provider_sends_is_kept(description: Any, data: st.DataObject) -> None:
     operation = description[WEBHOOKS]["POST"]
     case = data.draw(operation.as_strategy())
-    case.path_parameters = {"provider_name": "ship24", "endpoint": ENDPOINT}
+    case.path_parameters = {"provider": "ship24", "endpoint": ENDPOINT}
     case.headers = signed("ship24", b"")
     assert case.call_and_validate().status_code == 202

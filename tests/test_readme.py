@@ -1,16 +1,20 @@
 """Does the README tell the truth? Its blocks run as they are printed."""
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from support.cli import installed
 from trackledger.adapters.cli import main
 from trackledger.adapters.providers import PROVIDERS, provider
 from trackledger.adapters.providers.base import Cadence, Provider
+from trackledger.adapters.settings import from_environment
 from trackledger.projections.tables import TABLES, VIEWS
 
 ROOT = Path(__file__).parents[1]
@@ -49,16 +53,36 @@ def test_console_blocks_print_what_they_show() -> None:
 
 
 @pytest.mark.usefixtures("clone")
-def test_the_quickstart_line_runs() -> None:
-    line = next(block for block in _blocks("sh") if block.startswith("pip install uv"))
-    steps = line.strip().split(" && ")
-    assert steps[0] == "pip install uv"
-    for step in steps[1:]:
+def test_the_sample_can_be_taken_in_and_asked_for() -> None:
+    line = next(block for block in _blocks("sh") if block.startswith("uv run trackledger ingest"))
+    for step in line.strip().split(" && "):
         words = shlex.split(step)
         assert words[:3] == ["uv", "run", "trackledger"]
         result = CliRunner().invoke(main, words[3:])
         assert result.exit_code == 0, result.output
         assert "7702913348051" in result.output or "clickpost:41229035199" in result.output
+
+
+def test_the_demo_agrees_with_the_truth(tmp_path: Path) -> None:
+    line = next(block for block in _blocks("sh") if block.startswith("pip install uv"))
+    install, command = line.strip().split(" && ")
+    assert install == "pip install uv"
+    words = shlex.split(command)
+    assert words[:3] == ["uv", "run", "trackledger"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([installed(), *words[3:]], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "the ledger and the truth agree" in done.stdout
+
+
+def test_the_configuration_it_shows_can_be_read(tmp_path: Path) -> None:
+    (shown,) = _blocks("toml")
+    file = tmp_path / "trackledger.toml"
+    file.write_text(shown, "utf-8")
+    secrets = {"CLICKPOST_KEY": "k3y-of-the-shop", "CLICKPOST_WEBHOOK_SECRET": "s3cret-of-the-endpoint"}
+    (one,) = from_environment(config=str(file), outside=True, environ=secrets).accounts
+    assert (one.account, one.provider, len(one.endpoints)) == ("default", "clickpost", 1)
+    assert one.access is not None
 
 
 def test_ci_runs_the_readme_test_command() -> None:

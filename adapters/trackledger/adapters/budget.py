@@ -17,9 +17,6 @@ calling after another process was told to leave the provider alone."""
 
 MAX_AT_ONCE = 20
 
-LEAST_BLOCK = 1.0
-"""Seconds for which a provider is left alone at least that asks for it."""
-
 _ROW = "account = :account AND provider = :provider"
 
 log = logging.getLogger("trackledger.budget")
@@ -115,7 +112,7 @@ class Budget:
 
     def block(self, seconds: float) -> None:
         """Leave the provider alone for so many seconds, in all processes."""
-        until = datetime.now(UTC) + timedelta(seconds=max(seconds, LEAST_BLOCK))
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
         with self._lock:
             self._reserved = []
         with self._database.transaction() as transaction:

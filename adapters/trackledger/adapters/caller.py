@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event as Flag
 from typing import ParamSpec, TypeVar
 
@@ -32,6 +32,9 @@ from trackledger.domain.errors import UsageError
 TRIES = 3
 """Calls in quick succession while none is answered."""
 
+LEAST_BLOCK = 1.0
+"""Seconds for which a provider is left alone at least that asks for it."""
+
 BLOCKED = 60.0
 """Seconds for which a provider is left alone that says "too many" and not for how long."""
 
@@ -42,6 +45,9 @@ REST = 30.0
 
 REHEARSED = 50.0
 """Calls a second of the machine's time at most, however fast a rehearsal's clock runs."""
+
+REHEARSED_PAUSE = 0.05
+"""Seconds of the machine's time that a pause takes at least, however fast it runs."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +90,16 @@ class Caller:
         return max(wanted, min(wanted * self.clock.speed, REHEARSED))
 
     def _sleep(self, seconds: float) -> None:
-        self._stop.wait(seconds)
+        self._stop.wait(self._machine(seconds))
+
+    def _leave_alone(self, seconds: float) -> None:
+        """Have no process call the provider for so many seconds."""
+        self._budget.block(self._machine(max(seconds, LEAST_BLOCK)))
+
+    def _machine(self, seconds: float) -> float:
+        """What a pause takes of the machine's time. Where a rehearsal's clock runs fast, it is counted by that."""
+        shown = self.clock.seconds(timedelta(seconds=seconds))
+        return min(seconds, max(shown, REHEARSED_PAUSE))
 
     @property
     def now(self) -> datetime:
@@ -131,13 +146,13 @@ class Caller:
             raise NotNow(str(error)) from None
         log.warning("%s", error)
         if isinstance(error, TooMany):
-            self._budget.block(BLOCKED if error.wait is None else error.wait)
+            self._leave_alone(BLOCKED if error.wait is None else error.wait)
             raise NotNow(str(error)) from None
         self._unanswered += 1
         if error.wait is not None:
-            self._budget.block(error.wait)
+            self._leave_alone(error.wait)
         elif self._unanswered >= DOWN:
-            self._budget.block(REST)
+            self._leave_alone(REST)
 
     def keep(self, answers: Sequence[Answer]) -> str:
         """Hand answers to the inbox, which is durable when this returns; the message of the first, empty if there is

@@ -23,7 +23,7 @@ from trackledger.domain.errors import InvalidStatement
 LOOK_EVERY = 1.0
 """Seconds between two looks at the ledger for trackers that are new, unless a commit wakes it."""
 
-IDLE = 5.0
+IDLE = 1.0
 """Seconds after which a thread looks by itself, for leases that ran out and accounts that may be called again."""
 
 LEAST_IDLE = 0.02

@@ -24,7 +24,9 @@ def create_app(runtime: Runtime, metrics: Metrics | None = None) -> FastAPI:
         title="trackledger", version=version("trackledger"), description=DESCRIPTION, docs_url=None, redoc_url=None
     )
     receiver = Receiver(runtime.inbox, metrics)
-    app.include_router(webhooks.router(runtime.settings, receiver, metrics))
+    app.router.routes += webhooks.routes(runtime.settings, receiver, metrics)
     app.include_router(health.router(runtime, metrics))
     app.add_middleware(Limits, max_concurrent=runtime.settings.server.max_concurrent)
+    described = app.openapi()
+    described["paths"].update(webhooks.DESCRIBED)
     return app

@@ -19,12 +19,12 @@ from time import perf_counter
 from typing import Any
 
 from eventsourcing.persistence import PersistenceError
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from trackledger.adapters.http.receiver import Receiver
 from trackledger.adapters.inbox import message
@@ -37,21 +37,46 @@ BODY_SECONDS = 15.0
 
 log = logging.getLogger("trackledger.webhooks")
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"description": "Kept, to be read"},
-    401: {"description": "Not proven to be the provider's"},
-    404: {"description": "No such provider or endpoint"},
-    408: {"description": "The body did not arrive in time"},
-    413: {"description": "The body is too large"},
-    415: {"description": "The body is compressed"},
-    429: {"description": "Too many requests"},
-    431: {"description": "The headers are too large"},
-    503: {"description": "Not kept: send it again"},
-}
+PATH = "/webhooks/{provider}/{endpoint}"
 
-BODY: dict[str, Any] = {
-    "requestBody": {"content": {"application/json": {"schema": {}}}, "required": True},
+_ANSWERS = {
+    200: "Kept, to be read; or a handshake is answered",
+    202: "Kept, to be read",
+    401: "Not proven to be the provider's",
+    404: "No such provider or endpoint",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    414: "The path is too long",
+    415: "The body is compressed",
+    429: "Too many requests",
+    431: "The headers are too large",
+    503: "Not kept: send it again",
 }
+_JSON: dict[str, Any] = {"application/json": {"schema": {}}}
+_PROBE = {200: "It is there", 404: _ANSWERS[404]}
+
+DESCRIBED: dict[str, Any] = {
+    PATH: {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in ("provider", "endpoint")
+        ],
+        "post": {
+            "summary": "Keep one message of a provider, or say in one sentence why not",
+            "tags": ["webhooks"],
+            "requestBody": {"content": _JSON, "required": True},
+            "responses": {
+                str(status): {"description": meaning, "content": _JSON} for status, meaning in _ANSWERS.items()
+            },
+        },
+        "head": {
+            "summary": "Whether an endpoint is there: some providers ask before they send anything",
+            "tags": ["webhooks"],
+            "responses": {str(status): {"description": meaning} for status, meaning in _PROBE.items()},
+        },
+    }
+}
+"""These routes in the OpenAPI description."""
 
 
 class Refusal(Exception):
@@ -64,37 +89,38 @@ class Refusal(Exception):
         self.headers = {"retry-after": str(wait)} if wait else {}
 
 
-def router(settings: Settings, receiver: Receiver, metrics: Metrics) -> APIRouter:
-    """The routes of every configured endpoint."""
+def routes(settings: Settings, receiver: Receiver, metrics: Metrics) -> list[Route]:
+    """The routes of every configured endpoint.
+
+    They are plain ones, which `DESCRIBED` describes: resolving the parameters of described ones took as long as
+    everything else that is done for a webhook.
+    """
     endpoints = {
         (one.provider, name): (one, accepts) for one in settings.accounts for name, accepts in one.endpoints.items()
     }
     rate = RateLimitItemPerMinute(settings.server.per_minute)
     limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-    routes = APIRouter(tags=["webhooks"])
 
-    @routes.head("/webhooks/{provider_name}/{endpoint}", responses={404: RESPONSES[404]})
-    async def probe(provider_name: str, endpoint: str) -> Response:
-        """Some providers ask whether the address is there before they send anything."""
-        return Response(status_code=200 if (provider_name, endpoint) in endpoints else 404)
+    async def probe(request: Request) -> Response:
+        asked = (request.path_params["provider"], request.path_params["endpoint"])
+        return Response(status_code=200 if asked in endpoints else 404)
 
-    @routes.post("/webhooks/{provider_name}/{endpoint}", responses=RESPONSES, openapi_extra=BODY)
-    async def receive(request: Request, provider_name: str, endpoint: str) -> Response:
-        """Keep one message of a provider, or say in one sentence why not."""
+    async def receive(request: Request) -> Response:
         started = perf_counter()
-        known = endpoints.get((provider_name, endpoint))
+        name, endpoint = request.path_params["provider"], request.path_params["endpoint"]
+        known = endpoints.get((name, endpoint))
         outcome = "accepted"
         try:
             if known is None:
                 raise Refusal(404, "there is no such webhook endpoint", "unknown")
-            if not limiter.hit(rate, provider_name, endpoint):
+            if not limiter.hit(rate, name, endpoint):
                 raise Refusal(429, "too many requests to this endpoint; come back in a minute", "too_many", 60)
             response, outcome = await _receive(request, *known)
         except Refusal as refusal:
             response = JSONResponse({"detail": str(refusal)}, refusal.status, refusal.headers)
             outcome = refusal.outcome
-            log.warning("webhook refused", extra={"provider": provider_name, "outcome": outcome})
-        counted = provider_name if provider_name in PROVIDERS else "unknown"
+            log.warning("webhook refused", extra={"provider": name, "outcome": outcome})
+        counted = name if name in PROVIDERS else "unknown"
         metrics.webhooks.labels(counted, outcome).inc()
         metrics.webhook_seconds.labels(counted).observe(perf_counter() - started)
         return response
@@ -130,7 +156,7 @@ def router(settings: Settings, receiver: Receiver, metrics: Metrics) -> APIRoute
             raise Refusal(503, "the message could not be kept; send it again", "failed", 5) from None
         return JSONResponse({"ok": True}, speaking.abilities.accepted), "accepted"
 
-    return routes
+    return [Route(PATH, probe, methods=["HEAD"]), Route(PATH, receive, methods=["POST"])]
 
 
 async def _body(request: Request, limit: int) -> bytes:

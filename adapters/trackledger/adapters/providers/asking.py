@@ -8,12 +8,16 @@
     └── Rejected              the request is wrong and stays wrong: do not repeat it
 
 No key is ever part of an error, an answer or a log line: a key that belongs into the URL goes there below the layer
-that logs, and every text of an error is searched for it.
+that logs, and what a provider repeats of it is taken out of every error and every answer.
 """
 
+import logging
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from json import dumps
 from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import quote, quote_plus, urlencode
@@ -31,7 +35,14 @@ TIMEOUT = 10.0
 
 MAX_WAIT = 86_400.0
 
+MIN_ECHO = 8
+"""Characters of a key from which on it is taken out of an answer; a shorter one may well be a word of it."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def at_once() -> None:
+    """A call that may be made without waiting."""
 
 
 class Access(Struct, frozen=True):
@@ -46,7 +57,7 @@ class Access(Struct, frozen=True):
     user: str = ""
     url: str = ""
     options: Mapping[str, str] = {}
-    before_call: Callable[[], None] = lambda: None
+    before_call: Callable[[], None] = at_once
 
 
 class Answer(Struct, frozen=True):
@@ -131,6 +142,14 @@ class Response(Struct, frozen=True):
         return 200 <= self.status < 300
 
 
+_calling: ContextVar[bool] = ContextVar("calling", default=False)
+
+
+def _tells_no_headers(record: logging.LogRecord) -> bool:
+    """Keeps the headers of answers to our calls out of the debug log: the target of a redirect may repeat the key."""
+    return not (_calling.get() and str(record.msg).startswith("receive_response_headers"))
+
+
 class Line:
     """The HTTP line to one provider for one account.
 
@@ -153,14 +172,18 @@ class Line:
         self._secret_params = dict(secret_params or {})
         self._before_call = access.before_call
         plain = {access.key.get_secret_value(), *secrets} - {""}
-        # Also the forms that a URL gives it; longest first, so that no part of one is left.
-        self._secrets = sorted({f(s) for s in plain for f in (str, quote, quote_plus)}, key=len, reverse=True)
+        # Also the forms that a URL and JSON give it; longest first, so that no part of one is left.
+        forms = (str, quote, quote_plus, lambda secret: dumps(secret)[1:-1])
+        self._secrets = sorted({form(secret) for secret in plain for form in forms}, key=len, reverse=True)
         for name, value in (headers or {}).items():
             if not value.isascii() or not value.isprintable():
                 raise UsageError(f"{provider}: the key for the header {name} holds what no header can; check it")
         self._client = httpx.Client(
-            base_url=base, headers={"accept": "application/json", **(headers or {})}, timeout=TIMEOUT
+            base_url=base,
+            headers={"accept": "application/json", "accept-encoding": "gzip", **(headers or {})},
+            timeout=TIMEOUT,
         )
+        logging.getLogger("httpcore.http11").addFilter(_tells_no_headers)
 
     def call(
         self,
@@ -175,6 +198,7 @@ class Line:
         of up to 8 MiB comes back in time."""
         self._before_call()
         where = f"{method} {self._client.base_url.copy_with(path=self._path + path, query=None)}"
+        calling = _calling.set(True)
         extensions: dict[str, Any] = {}
         if self._secret_params:
             query = urlencode({**(params or {}), **self._secret_params})
@@ -196,19 +220,34 @@ class Line:
             failure = self.failure(Rejected, f"{where} cannot be sent: {error}")
         else:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Response(method, where.partition(" ")[2], response.status_code, headers, body)
+            return Response(method, where.partition(" ")[2], response.status_code, headers, self._without_keys(body))
+        finally:
+            _calling.reset(calling)
         # Raised here so that it carries no request of httpx, with the key in its headers, as its context.
         raise failure
 
     def _body(self, response: httpx.Response, where: str, deadline: float) -> bytes:
+        # Not unpacked by httpx, which makes gigabytes of a few hundred bytes before anyone can say stop.
+        packed = response.headers.get("content-encoding", "identity").strip().lower() != "identity"
+        unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if packed else None
         body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
+        for chunk in response.iter_raw():
+            try:
+                body += unpacker.decompress(chunk, MAX_BODY + 1 - len(body)) if unpacker else chunk
+            except zlib.error:
+                raise self.failure(Unavailable, f"{where} in an encoding that is not gzip") from None
             if len(body) > MAX_BODY:
                 raise self.failure(Unavailable, f"{where} answered more than {MAX_BODY:,} bytes, the limit")
             if monotonic() > deadline:
                 raise self.failure(Unavailable, f"{where} did not finish its answer in time")
         return bytes(body)
+
+    def _without_keys(self, body: bytes) -> bytes:
+        """An answer as it is kept: what it repeats of a key, as one that lists what was asked may, is no part of it."""
+        for secret in self._secrets:
+            if len(secret) >= MIN_ECHO:
+                body = body.replace(secret.encode(), b"***")
+        return body
 
     def json(self, response: Response) -> Any:
         """The JSON of an answer. Raises `Unavailable` for an empty body, a page for people, and anything else."""
@@ -218,7 +257,7 @@ class Line:
         try:
             return load(self.provider, response.body)
         except Unreadable:
-            kind = shown(response.headers.get("content-type", "none"))
+            kind = response.headers.get("content-type", "none")
             raise self.failure(
                 Unavailable, f"{where} with a body that is not JSON ({shown(kind)})", wait(response)
             ) from None
@@ -243,6 +282,9 @@ class Line:
         """An error of this provider to raise, its text one line and free of keys."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
+            # What is quoted of an answer may have been cut in the middle of it.
+            for end in range(len(secret) - 1, 3, -1):
+                text = text.replace(f"{secret[:end]}...", "***...")
         return kind(f"{self.provider}: {' '.join(text.split())}", wait)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ waybill; a webhook is one scan, its outer object, and beside it the state of the
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trackledger.adapters.providers.base import Abilities, Cadence, Message
@@ -40,7 +40,7 @@ from trackledger.domain.checkpoints import (
 )
 from trackledger.domain.errors import Ignored, InvalidStatement, Unreadable
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
-from trackledger.domain.moments import EARLIEST, LATEST, ZoneSource, day, moment
+from trackledger.domain.moments import Moment, ZoneSource, day, moment
 
 if TYPE_CHECKING:
     from trackledger.adapters.providers.asking import Access, Client
@@ -54,9 +54,9 @@ WEBHOOK_HEADERS = ("webhook_key", "webhook-key", "authorization", "x-api-key")
 
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:T?([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"(?:[T ]?([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-"""A time of ClickPost without its blanks, some of which stand inside (`14: 55: 13Z`)."""
+"""A time of ClickPost; of those with other blanks inside (`14: 55: 13Z`), what is left without any."""
 
 
 class ClickPost:
@@ -204,13 +204,8 @@ def _says_anything(report: Report) -> bool:
 
 def _checkpoint(scan: Scan, cp_id: str, waybill: str, offset: int, at: str) -> Checkpoint:
     code = scan.clickpost_status_code
-    digits, local = _local(scan.timestamp, at, "timestamp")
     # ClickPost's own events are, unlike the carriers', stamped in UTC.
-    zone = 0 if code == RETURN_ORDER else offset
-    try:
-        occurred = moment(local, scan.timestamp, ZoneSource.ASSUMED, zone)
-    except InvalidStatement as error:
-        raise Unreadable(f"clickpost: {at}timestamp: {error}") from None
+    digits, occurred = _time(scan.timestamp, at, "timestamp", 0 if code == RETURN_ORDER else offset)
     milestone, leg = _meaning(code, scan.clickpost_status_description)
     status, remark, location = _clean(scan.status), _clean(scan.remark), _clean(scan.location)
     said = status or _clean(scan.clickpost_status_description)
@@ -289,13 +284,15 @@ def _estimates(about: Additional, offset: int, at: str) -> Iterable[Estimate]:
             yield Estimate(EstimateSource.SLA, days_from=min(days), days_to=max(days), offset=offset)
 
 
-def _local(text: str, at: str, field: str) -> tuple[str, datetime]:
-    """The local digits to the second as text and as time; zone and fraction are decoration and dropped."""
-    match = _TIME.fullmatch("".join(text.split()))
+def _time(text: str, at: str, field: str, offset: int) -> tuple[str, Moment]:
+    """The local digits to the second, and their moment; zone and fraction are decoration and dropped."""
+    match = _TIME.fullmatch(text) or _TIME.fullmatch("".join(text.split()))
     if match and match[2]:
         digits = f"{match[1]}T{match[2]}"
         try:
-            return digits, datetime.fromisoformat(digits)
+            return digits, moment(datetime.fromisoformat(digits), text, ZoneSource.ASSUMED, offset)
+        except InvalidStatement as error:
+            raise Unreadable(f"clickpost: {at}{field}: {error}") from None
         except ValueError:
             pass
     raise Unreadable(f"clickpost: {at}{field} is {shown(text)}: a time like 2022-10-31 19:56:16 is needed")
@@ -303,10 +300,7 @@ def _local(text: str, at: str, field: str) -> tuple[str, datetime]:
 
 def _utc(text: str, at: str, field: str) -> datetime:
     """ClickPost's own clock, which is UTC although nothing says so."""
-    instant = _local(text, at, field)[1].replace(tzinfo=UTC)
-    if not EARLIEST <= instant < LATEST:
-        raise Unreadable(f"clickpost: {at}{field}: time {text!r} is not between the years 2000 and 2100")
-    return instant
+    return _time(text, at, field, 0)[1].at
 
 
 def _clean(text: str | None) -> str:

@@ -58,9 +58,11 @@ _FAILURES: dict[int, type[AskError]] = {
 
 
 class _Row(Wire):
+    """What changed. A return that was ordered is no parcel yet: it has an empty waybill, or the carrier -1."""
+
     waybill: Name
-    courier_partner: Annotated[Whole, Field(ge=0)] | None = None
-    carrier_partner: Annotated[Whole, Field(ge=0)] | None = None
+    courier_partner: Annotated[Whole, Field(ge=-1)] | None = None
+    carrier_partner: Annotated[Whole, Field(ge=-1)] | None = None
 
 
 class _Changed(Wire):
@@ -118,7 +120,9 @@ class ClickPostClient:
             end = min(start + WINDOW, until)
             params = {"start_date": str(int(start.timestamp())), "end_date": str(int(end.timestamp()))}
             had: list[dict[str, str]] = []
-            while params not in had and len(had) < MAX_PAGES:
+            while params not in had:
+                if len(had) == MAX_PAGES:
+                    raise self._api.failure(Unavailable, f"updated-order: a page after {MAX_PAGES:,} is announced")
                 value = self._success(self._api, self._api.call("GET", "/api/v1/updated-order", params=params))
                 yield Answer(changed=self._changed(value))
                 had.append(params)
@@ -130,9 +134,12 @@ class ClickPostClient:
             rows = read(_Changed, "clickpost", value).result or []
         except Unreadable as error:
             raise self._api.failure(Unavailable, f"updated-order: {error}") from None
-        carriers = [row.carrier_partner if row.courier_partner is None else row.courier_partner for row in rows]
-        named = (f"{'-' if cp is None else cp}:{row.waybill.strip()}" for cp, row in zip(carriers, rows, strict=True))
-        return tuple(dict.fromkeys(named))
+        named = (
+            (row.carrier_partner if row.courier_partner is None else row.courier_partner, row.waybill.strip())
+            for row in rows
+        )
+        parcels = (f"{'-' if cp is None else cp}:{waybill}" for cp, waybill in named if waybill and cp != -1)
+        return tuple(dict.fromkeys(parcels))
 
     def _success(self, line: Line, response: Response, also: int = 200) -> dict[str, Any]:
         """The answer of a call that came out well: errors come with HTTP 200 too and are told in `meta.status`."""
@@ -147,7 +154,7 @@ class ClickPostClient:
         if status in (200, also):
             return dict(value)
         said = ERRORS.get(status, "undocumented")
-        what = f"{where} answered meta.status {status} ({said}): {shown(meta.get('message'))}"
+        what = f"{where} answered meta.status {shown(status)} ({said}): {shown(meta.get('message'))}"
         if status in NOT_FOUND:
             return {"meta": meta, "result": None}
         raise line.failure(_FAILURES.get(status, Rejected), what, wait(response))

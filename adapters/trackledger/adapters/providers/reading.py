@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -137,8 +138,7 @@ def iso(provider: str, said: str, field: str, zone: tzinfo | None = None) -> Mom
         local = datetime.fromisoformat(f"{match[1]}T{match[2].replace(',', '.')}")
         if match[3] is None:
             return moment(local, said, source, _offset(local, zone))
-        offset = datetime.fromisoformat(f"2000-01-01T00:00{match[3].upper()}").utcoffset() or timedelta()
-        return moment(local, said, ZoneSource.STATED, int(offset.total_seconds()) // 60)
+        return moment(local, said, ZoneSource.STATED, _stated(match[3].upper()))
     except InvalidStatement as error:
         raise Unreadable(f"{provider}: {field}: {error}") from None
     except (ValueError, OverflowError):
@@ -146,7 +146,16 @@ def iso(provider: str, said: str, field: str, zone: tzinfo | None = None) -> Mom
 
 
 def _offset(local: datetime, zone: tzinfo | None) -> int:
-    return 0 if zone is None else int((local.replace(tzinfo=zone).utcoffset() or timedelta()).total_seconds()) // 60
+    return 0 if zone is None else _minutes(zone.utcoffset(local))
+
+
+@lru_cache(maxsize=256)
+def _stated(offset: str) -> int:
+    return _minutes(datetime.fromisoformat(f"2000-01-01T00:00{offset}").utcoffset())
+
+
+def _minutes(offset: timedelta | None) -> int:
+    return 0 if offset is None else int(offset.total_seconds()) // 60
 
 
 def clock(provider: str, said: str, field: str) -> datetime:
