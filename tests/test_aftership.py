@@ -900,6 +900,9 @@ def test_a_revised_date_without_checkpoints_erases_none() -> None:
 def test_a_webhook_that_tells_a_part_pokes_for_the_rest() -> None:
     for name in ("webhook_edd_revise", "webhook_pending_time"):
         assert AFTERSHIP.pokes(message(fixture(name))) == (fixture(name)["msg"]["id"],)
+        body = fixture(name)
+        body["msg"]["checkpoints"] = None
+        assert AFTERSHIP.pokes(message(body)) == (body["msg"]["id"],)
     for name in ("webhook_attempt_fail", "webhook_delivered_without_checkpoints", "webhook_edd_revise_without_id"):
         assert AFTERSHIP.pokes(message(fixture(name))) == ()
     damaged: tuple[Any, ...] = (None, [], {"id": None}, {"id": 5}, {"id": "a b"}, {"id": "x" * 129})

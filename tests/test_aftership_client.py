@@ -177,6 +177,8 @@ def test_a_single_tracker_that_is_not_known_yet(client: Client, played: Scripted
         (failed(4015), Rejected),
         (failed(4008), Rejected),
         (failed(4999, 422), Rejected),
+        (failed(5999, 500), Unavailable),
+        (failed(4008, 503), Unavailable),
         (failed(500, 500), Unavailable),
         (failed(503, 503), Unavailable),
         (failed(504, 200), Unavailable),

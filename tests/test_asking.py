@@ -1,8 +1,10 @@
 """Does a line to a provider tell an answer from everything else, and keep its key to itself?"""
 
+import gzip
 import logging
 import socket
 import traceback
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from pydantic import SecretStr
 
 from support.scripted import Reply, Scripted, scripted
 from trackledger.adapters.providers.asking import (
+    MAX_PAGES,
     Access,
     AskError,
     BadCredentials,
@@ -26,7 +29,7 @@ from trackledger.adapters.providers.asking import (
     Unavailable,
     wait,
 )
-from trackledger.adapters.providers.reading import MAX_BODY
+from trackledger.adapters.providers.reading import MAX_BODY, shown
 from trackledger.domain.errors import UsageError
 
 KEY = "k3y/with+signs"
@@ -156,6 +159,45 @@ def test_an_answer_over_the_limit_is_not_read_to_its_end(line: Line, played: Scr
     assert "more than 8,388,608 bytes" in str(error)
 
 
+def test_a_list_has_an_end(line: Line) -> None:
+    had: set[str] = set()
+    for n in range(MAX_PAGES):
+        assert line.next_page(f"c{n}", had, "trackings") == f"c{n}"
+    for cursor in ("one more", "c7", "", None):
+        with pytest.raises(Unavailable, match=r"^clickpost: trackings: a page after 10,001 is announced"):
+            line.next_page(cursor, had, "trackings")
+    assert len(had) == MAX_PAGES
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP "])
+def test_a_packed_answer_is_unpacked(line: Line, played: Scripted, encoding: str) -> None:
+    played.answers(Reply(gzip.compress(b'{"ok": true}'), 200, {"content-encoding": encoding}))
+    assert line.json(line.call("GET", "/track")) == {"ok": True}
+    assert played.asked[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "words"),
+    [
+        ("gzip", gzip.compress(bytes(50_000_000)), "more than 8,388,608 bytes"),
+        ("gzip, gzip", gzip.compress(gzip.compress(bytes(200_000_000))), "a body that is not JSON"),
+        ("br", b"{}", "in an encoding that is not gzip"),
+        ("gzip", b"{}", "in an encoding that is not gzip"),
+    ],
+)
+def test_an_answer_that_unpacks_to_more_than_the_limit_takes_no_memory(
+    line: Line, played: Scripted, encoding: str, body: bytes, words: str
+) -> None:
+    tracemalloc.start()
+    try:
+        error = refused(line, played, Reply(body, 200, {"content-encoding": encoding}))
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_BODY
+    finally:
+        tracemalloc.stop()
+    assert type(error) is Unavailable
+    assert words in str(error)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -170,6 +212,8 @@ def test_an_answer_over_the_limit_is_not_read_to_its_end(line: Line, played: Scr
         ({"retry-after": "-5"}, None),
         ({"retry-after": "9" * 400}, None),
         ({"retry-after": "Fri, 99 Mar 2026"}, None),
+        ({"retry-after": "Fri, 06 Mar 99999999999999 12:00:30 GMT"}, None),
+        ({"retry-after": "Fri, 06 Mar 2026 12:00:30 +9999999999999999999"}, None),
     ],
 )
 def test_the_wait_that_a_provider_asks_for(headers: dict[str, str], seconds: float | None) -> None:
@@ -181,7 +225,17 @@ def test_too_many_calls_tell_how_long_to_wait(line: Line, played: Scripted) -> N
     assert refused(line, played, Reply(b"slow down", 429)).wait is None
 
 
-@pytest.mark.parametrize("reply", [Reply({}), Reply({}, 401), Reply(b"<html>", 503), Reply(status=0)])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply({}),
+        Reply({}, 401),
+        Reply(b"<html>", 503),
+        Reply(status=0),
+        Reply(b"", 302, {"location": "https://elsewhere.example.com/track?key=k3y%2Fwith%2Bsigns"}),
+        Reply(b"<html>", 200, {"content-type": f"text/{KEY}"}),
+    ],
+)
 def test_no_log_line_error_or_traceback_holds_the_key(
     line: Line, played: Scripted, caplog: pytest.LogCaptureFixture, reply: Reply
 ) -> None:
@@ -201,6 +255,40 @@ def test_no_log_line_error_or_traceback_holds_the_key(
 def test_an_error_text_that_quotes_the_key_is_cleaned(line: Line) -> None:
     said = f"no such key {KEY} or k3y%2Fwith%2Bsigns"
     assert str(line.failure(Rejected, said)) == "clickpost: no such key *** or ***"
+
+
+@pytest.mark.parametrize("before", range(60, 80))
+def test_a_key_that_is_cut_off_in_a_quotation_is_none_the_less_taken_out(line: Line, before: int) -> None:
+    said = str(line.failure(Rejected, f"it says {shown('x' * before + KEY + '.' * 80)}"))
+    assert "..." in said
+    assert not any(KEY[:length] in said for length in range(4, len(KEY) + 1))
+
+
+def test_a_key_in_json_is_taken_out_in_its_escaped_form() -> None:
+    key = 'k3y"with\\signs'
+    line = Line("rye", Access(SecretStr(key)), "https://api.example.com")
+    assert str(line.failure(Rejected, f"no such key {shown(key)}")) == 'rye: no such key "***"'
+    line.close()
+
+
+def test_an_answer_that_repeats_the_key_is_kept_without_it(line: Line, played: Scripted) -> None:
+    played.answers({"asked": f"/track?key={KEY}", "form": "k3y%2Fwith%2Bsigns", "k": "key"})
+    assert line.json(line.call("GET", "/track")) == {"asked": "/track?key=***", "form": "***", "k": "key"}
+
+
+def test_a_key_that_is_a_word_changes_no_answer(played: Scripted) -> None:
+    line = Line("rye", Access(SecretStr("status"), url=played.url), "")
+    played.answers({"status": "status"})
+    assert line.json(line.call("GET", "/x")) == {"status": "status"}
+    line.close()
+
+
+def test_the_log_of_other_calls_stays_as_it_was(played: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    Line("rye", Access(url=played.url), "").close()
+    played.answers({})
+    with caplog.at_level(logging.DEBUG), httpx.Client() as client:
+        client.get(played.url)
+    assert "receive_response_headers.complete" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -69,14 +69,12 @@ def test_nobody_saves_up_calls(runtime: Runtime, budget: Budget) -> None:
     assert earliest(instants) == timedelta(seconds=0.1)
 
 
-def test_a_call_waits_for_its_time(runtime: Runtime) -> None:
-    budget = opened(runtime, per_second=20.0)
-    at = []
-    for _ in range(5):
-        budget.wait(Event())
-        at.append(datetime.now(UTC))
+def test_a_call_waits_for_its_time(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=0.2)
+    monkeypatch.setattr(budget, "reserve", lambda: at)
+    budget.wait(Event())
 
-    assert at[4] - at[0] >= timedelta(seconds=0.2) - timedelta(milliseconds=1)
+    assert datetime.now(UTC) >= at - timedelta(milliseconds=5)
 
 
 def test_who_is_told_to_end_waits_no_longer(runtime: Runtime) -> None:
@@ -106,9 +104,7 @@ def test_a_provider_that_wants_to_be_left_alone_is_left_alone_by_all(runtime: Ru
             one.reserve()
 
 
-def test_a_longer_block_stands_and_none_is_shorter_than_a_second(runtime: Runtime, budget: Budget) -> None:
-    budget.block(0)
-    assert 0.5 < (budget.rest() or 0) <= 1
+def test_a_longer_block_stands(budget: Budget) -> None:
     budget.block(40)
     budget.block(5)
     assert 39 < (budget.rest() or 0) <= 40

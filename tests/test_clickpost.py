@@ -244,6 +244,13 @@ def test_of_five_waybills_the_invalid_one_says_nothing() -> None:
     assert [len(of.checkpoints) for of in told] == [2, 3, 4, 1]
 
 
+def test_an_invalid_waybill_says_nothing_whatever_is_listed_of_it() -> None:
+    body = fixture("poll_delivered")
+    (parcel,) = body["result"].values()
+    parcel["valid"] = False
+    assert "nothing is known yet" in refusal(body, Ignored)
+
+
 def test_waybills_of_which_nothing_is_known_are_ignored() -> None:
     assert "result is null" in refusal(fixture("poll_unknown_awb"), Ignored)
     body = fixture("poll_five_waybills")
@@ -405,6 +412,11 @@ def test_a_return_request_in_the_bucket_of_lost_is_no_loss() -> None:
     assert "7702913348051" in refusal(body, Ignored)
 
 
+@pytest.mark.parametrize("other", [{"clickpost_status_code": 5}, {"cp_id": 4, "waybill": "770"}])
+def test_a_return_request_is_told_by_its_code_or_by_its_carrier_alone(other: dict[str, Any]) -> None:
+    assert "a return was ordered" in refusal(fixture("webhook_return_request") | other, Ignored)
+
+
 def test_events_of_clickpost_itself_are_stamped_in_utc() -> None:
     body = fixture("poll_delivered")
     (parcel,) = body["result"].values()
@@ -465,6 +477,37 @@ def test_two_scans_of_one_second_differ_by_their_remark() -> None:
     scans.append(scans[0] | {"remark": "Signature taken"})
     (told,) = reports(body)
     assert len({checkpoint.key for checkpoint in told.checkpoints}) == len(told.checkpoints) == len(scans)
+
+
+def test_a_scan_that_an_answer_repeats_is_one_scan() -> None:
+    body = fixture("poll_delivered")
+    (parcel,) = body["result"].values()
+    once = reports(body)[0].checkpoints
+    parcel["scans"] = [scan for scan in parcel["scans"] for _ in range(2)]
+    assert reports(body)[0].checkpoints == once
+
+
+def test_of_two_contents_under_one_number_the_same_is_told_in_whichever_order() -> None:
+    body = fixture("poll_delivered")
+    (parcel,) = body["result"].values()
+    first = parcel["scans"][0]
+    pair = [first | {"remark": "one"}, first | {"remark": "two"}]
+    parcel["scans"] = pair
+    (told,) = reports(body)[0].checkpoints
+    parcel["scans"] = pair[::-1]
+    assert reports(body)[0].checkpoints == (told,)
+
+
+def test_a_waybill_that_is_told_twice_is_told_once_or_refused() -> None:
+    """Of two whole histories the second would take back what only the first one has."""
+    body = fixture("poll_delivered")
+    ((waybill, parcel),) = body["result"].items()
+    body["result"] |= {f" {waybill}": parcel}
+    assert len(reports(body)) == 1
+    body["result"] |= {f"{waybill} ": parcel | {"scans": parcel["scans"][1:]}}
+    with pytest.raises(Unreadable, match=f'":?.*{waybill}" is told of twice, differently$') as refused:
+        reports(body)
+    assert [len(of.checkpoints) for of in refused.value.readable] == [len(parcel["scans"])]
 
 
 def test_unknown_keys_are_tolerated_and_personal_data_left_out() -> None:
@@ -649,7 +692,7 @@ def test_a_wrong_context_is_refused(context: dict[str, str]) -> None:
 def test_a_message_has_its_limits() -> None:
     body = fixture("poll_delivered")
     (parcel,) = body["result"].values()
-    parcel["scans"] = parcel["scans"][:1] * 5000
+    parcel["scans"] = [parcel["scans"][0] | {"checkpoint_id": n} for n in range(5000)]
     assert len(reports(body)[0].checkpoints) == 5000
     parcel["scans"].append(parcel["scans"][0])
     assert "scans" in refusal(body)

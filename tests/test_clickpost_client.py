@@ -1,6 +1,7 @@
 """Is ClickPost asked as it wants to be, and what is made of its answers?"""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from support.scripted import Reply, Scripted, scripted
 from trackledger.adapters.inbox import message
-from trackledger.adapters.providers import normalize, provider
+from trackledger.adapters.providers import clickpost_client, normalize, provider
 from trackledger.adapters.providers.asking import (
     Access,
     AskError,
@@ -157,7 +158,10 @@ def test_an_echoed_key_is_taken_out_of_the_error(client: Client, played: Scripte
         client.ask(trackers("4:1"))
 
 
-def test_changes_name_the_waybills_to_ask_about_half_an_hour_a_call(client: Client, played: Scripted) -> None:
+def test_changes_name_the_waybills_to_ask_about_half_an_hour_a_call(
+    client: Client, played: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     first = [{"waybill": "1", "courier_partner": 4}, {"waybill": "2", "carrier_partner": 9}]
     next_page = f"{played.url}/api/v1/updated-order?username=shop&key={KEY}&start_date=1&end_date=2&page=2"
     played.answers(
@@ -178,6 +182,8 @@ def test_changes_name_the_waybills_to_ask_about_half_an_hour_a_call(client: Clie
     ]
     assert [a.changed for a in answers] == [("4:1", "9:2"), ("4:1", "-:3"), ()]
     assert all(a.body == b"" for a in answers)
+    assert "page=2" in caplog.text
+    assert KEY not in caplog.text
 
 
 def test_pages_that_name_each_other_end(client: Client, played: Scripted) -> None:
@@ -186,6 +192,26 @@ def test_pages_that_name_each_other_end(client: Client, played: Scripted) -> Non
     since = datetime(2026, 3, 6, 10, 0, tzinfo=UTC)
 
     assert len(list(client.changes(since, since + timedelta(minutes=5)))) == 2
+
+
+def test_pages_without_end_move_no_watermark(client: Client, played: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clickpost_client, "MAX_PAGES", 3)
+    played.answers(*({"meta": OK | {"next": f"/api/v1/updated-order?page={n}"}, "result": []} for n in range(4)))
+    since = datetime(2026, 3, 6, 10, 0, tzinfo=UTC)
+
+    with pytest.raises(Unavailable, match=r"^clickpost: updated-order: a page after 3 is announced$"):
+        list(client.changes(since, since + timedelta(minutes=5)))
+    assert len(played.asked) == 3
+
+
+def test_a_return_that_was_ordered_is_no_waybill_to_ask_about(client: Client, played: Scripted) -> None:
+    returns = [{"waybill": "", "courier_partner": 4}, {"waybill": "9", "courier_partner": -1}]
+    played.answers({"meta": OK, "result": [*returns, {"waybill": "1", "courier_partner": 4}]})
+    since = datetime(2026, 3, 6, 10, 0, tzinfo=UTC)
+
+    (answer,) = client.changes(since, since + timedelta(minutes=5))
+
+    assert answer.changed == ("4:1",)
 
 
 @pytest.mark.parametrize("result", [{"waybill": "1"}, [{"courier_partner": 4}], [5], "none"])

@@ -540,18 +540,44 @@ def test_a_provider_that_says_for_how_long_it_is_down_is_heeded_and_its_tracker_
     assert account_row(once.runtime)["blocked_until"] > datetime.now(UTC)
 
 
+@pytest.mark.parametrize(
+    ("headers", "speed", "least", "most"),
+    [
+        ({"retry-after": "40"}, 1.0, 38.0, 40.0),
+        ({}, 1.0, 58.0, 60.0),
+        ({"retry-after": "0"}, 1.0, 0.0, 1.0),
+        ({"retry-after": "40"}, 2.0, 18.0, 20.0),
+        # However fast a rehearsal is, it is not to call over and over.
+        ({"retry-after": "40"}, 20_000.0, 0.0, 0.05),
+    ],
+)
+def test_a_pause_is_counted_by_the_clock_of_a_rehearsal(
+    runtime: Runtime, played: Scripted, headers: dict[str, str], speed: float, least: float, most: float
+) -> None:
+    register(runtime, "shippit", "PP1")
+    played.otherwise = lambda asked: Reply({"error": "slow down"}, 429, headers)
+    settings = at_speed(runtime.settings, NOW, speed)
+    runtime.settings = replace(settings, accounts=(asked_account("shippit", played.url),))
+    before = datetime.now(UTC)
+    poller = Poller(runtime, Metrics(), Event())
+    poller.once()
+    poller.close()
+
+    pause = account_row(runtime)["blocked_until"]
+    assert before + timedelta(seconds=least) < pause <= datetime.now(UTC) + timedelta(seconds=most)
+
+
 def test_one_that_failed_before_is_asked_about_alone(once: Once, played: Scripted) -> None:
-    register(once.runtime, "clickpost", "4:A1", "4:A2", "4:A3")
+    register(once.runtime, "clickpost", "4:A1", "4:A2", "4:A3", "4:A4")
     played.answers(*NO_CHANGES)
     played.otherwise = lambda asked: clickpost(*asked.params["waybill"].split(","))
-    once.runtime.projector.catch_up()
     clickpost_account = asked_account("clickpost", played.url)
     once(clickpost_account)
-    for one in ("A1", "A2", "A3"):
-        change(once.runtime, f"default:clickpost:4:{one}", due_at=NOW, failures=2 if one == "A2" else 0)
+    for one, failures in (("A1", 1), ("A2", 2), ("A3", 0), ("A4", 9)):
+        change(once.runtime, f"default:clickpost:4:{one}", due_at=NOW, failures=failures)
     once(clickpost_account, at=NOW + MINUTE)
 
-    assert [asked.params["waybill"] for asked in played.asked[-2:]] == ["A1,A3", "A2"]
+    assert [asked.params["waybill"] for asked in played.asked[-3:]] == ["A1,A3", "A2", "A4"]
 
 
 def test_a_client_that_fails_unforeseen_holds_back_nothing(
@@ -715,6 +741,23 @@ def test_a_clock_that_runs_fast_makes_no_minute_missed(once: Once, played: Scrip
     assert len(played.asked) == 1
 
 
+def test_what_becomes_due_meanwhile_is_not_asked_about_in_the_same_go(runtime: Runtime, played: Scripted) -> None:
+    register(runtime, "shippit", "PP1")
+    stop = Event()
+
+    def answer(asked: Asked) -> dict[str, Any]:
+        if len(played.asked) == 5:
+            stop.set()
+        return any_shippit(asked)
+
+    played.otherwise = answer
+    # Six hours there are a millisecond here.
+    runtime.settings = replace(at_speed(runtime.settings, NOW, 2e7), accounts=(asked_account("shippit", played.url),))
+    poller = Poller(runtime, Metrics(), stop)
+    assert poller.once() == {"shippit": 1}
+    poller.close()
+
+
 def test_calls_keep_to_the_machines_time_however_fast_the_clock_runs(
     runtime: Runtime, played: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -740,15 +783,15 @@ def test_calls_keep_to_the_machines_time_however_fast_the_clock_runs(
 
 
 def test_the_providers_own_limit_stands_at_its_own_address(runtime: Runtime) -> None:
-    def allowed(url: str, per_second: float) -> timedelta:
+    def allowed(url: str, per_second: float) -> float:
         account = asked_account("shippit", url, per_second=per_second)
         assert account.access is not None
         made = Caller(account, account.access, runtime, Metrics(), Event())
         made.close()
-        return made._budget._interval
+        return made.per_second
 
-    assert allowed("", 5.0) == timedelta(seconds=1)
-    assert allowed("", 0.0) == timedelta(seconds=1)
-    assert allowed("", 0.5) == timedelta(seconds=2)
-    assert allowed("http://127.0.0.1:1", 5.0) == timedelta(seconds=0.2)
-    assert allowed("http://127.0.0.1:1", 0.0) == timedelta(seconds=1)
+    assert allowed("", 5.0) == 1
+    assert allowed("", 0.0) == 1
+    assert allowed("", 0.5) == 0.5
+    assert allowed("http://127.0.0.1:1", 5.0) == 5
+    assert allowed("http://127.0.0.1:1", 0.0) == 1

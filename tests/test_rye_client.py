@@ -16,6 +16,7 @@ from trackledger.adapters.inbox import message
 from trackledger.adapters.providers import normalize, provider
 from trackledger.adapters.providers.asking import (
     Access,
+    Answer,
     AskError,
     BadCredentials,
     Client,
@@ -271,7 +272,7 @@ def test_changes_are_the_pages_with_a_shipment_that_was_updated(shipments: Clien
 
 
 @pytest.mark.parametrize(
-    "last", [page(), page(after=""), {"data": [], "pageInfo": {"hasNextPage": False, "endCursor": "c"}}]
+    "last", [page(), {"data": [], "pageInfo": {}}, {"data": [], "pageInfo": {"hasNextPage": False, "endCursor": "c"}}]
 )
 def test_the_pages_end_where_rye_says_so(shipments: Client, played: Scripted, last: Any) -> None:
     played.answers(last)
@@ -279,11 +280,34 @@ def test_the_pages_end_where_rye_says_so(shipments: Client, played: Scripted, la
     assert len(played.asked) == 1
 
 
-def test_pages_that_name_each_other_move_no_watermark(shipments: Client, played: Scripted) -> None:
-    played.answers(page(after="c1"), page(after="c2"), page(after="c1"))
-    with pytest.raises(Unavailable, match="names a page again"):
+@pytest.mark.parametrize("cursor", ["c1", "", None])
+def test_a_page_that_leads_nowhere_moves_no_watermark(shipments: Client, played: Scripted, cursor: str | None) -> None:
+    nowhere = {"data": [], "pageInfo": {"hasNextPage": True, "endCursor": cursor}}
+    played.answers(page(after="c1"), page(after="c2"), nowhere)
+    with pytest.raises(Unavailable, match=r"a page after 3 is announced under the cursor .* which leads nowhere"):
         list(shipments.changes(SINCE, UNTIL))
     assert len(played.asked) == 3
+
+
+def test_missed_events_name_the_shipments_that_they_are_about(shipments: Client, played: Scripted) -> None:
+    def of(kind: str, id_: str) -> dict[str, Any]:
+        return {"id": f"evt_{id_}", "object": "event", "type": f"{kind}.updated", "source": {"type": kind, "id": id_}}
+
+    assert isinstance(shipments, RyeShipments)
+    played.answers(
+        page(of("shipment", "shp_1"), of("product", "p_1"), of("shipment", "shp_1"), after="c1"),
+        page(of("checkout_intent", "ci_1"), after="c2"),
+        page(of("shipment", "shp_2")),
+        page(of("shipment", "a:b")),
+    )
+    assert list(shipments.events()) == [Answer(changed=("shp_1",)), Answer(changed=("shp_2",))]
+    assert [(asked.path, asked.params.get("after")) for asked in played.asked] == [
+        ("/api/v1/events", None),
+        ("/api/v1/events", "c1"),
+        ("/api/v1/events", "c2"),
+    ]
+    with pytest.raises(Unavailable, match=r"^rye: the list of events: .*source\.id"):
+        list(shipments.events())
 
 
 @pytest.mark.parametrize(

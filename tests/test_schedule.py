@@ -224,7 +224,7 @@ def test_what_the_tables_do_not_show_yet_is_heeded_once_they_do(runtime: Runtime
 def test_a_shipment_that_goes_on_after_its_end_is_asked_about_again(runtime: Runtime, state: str, then: str) -> None:
     told(runtime, report(scan("delivered", "3 10:00"), at="3 11:00", tracker=PP1))
     sync(runtime, NOW, SHOP)
-    asked_about(runtime, state=state, asked_at=NOW + 2 * DAY)
+    asked_about(runtime, state=state, asked_at=NOW + 2 * DAY, due_at=NOW + 30 * DAY)
     sync(runtime, NOW + 2 * DAY, SHOP)
     assert scheduled(runtime)["default:shippit:PP1"]["state"] == state
 

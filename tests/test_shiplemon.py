@@ -234,6 +234,16 @@ def test_a_shipment_of_a_list_that_cannot_be_read_holds_back_no_other() -> None:
     assert [of.tracker.reference for of in caught.value.readable] == ["68f30b5e4ad2817f60c9e3d4"]
 
 
+def test_a_shipment_that_a_list_tells_twice_is_told_once_or_refused() -> None:
+    """Of two whole histories the second would take back what only the first one has."""
+    first = tracking(row(), id="a")["data"]
+    assert len(reports({"data": [first, first]})) == 1
+    with pytest.raises(Unreadable, match=r'^shiplemon: "a" is told of twice, differently$') as refused:
+        reports({"data": [first, tracking(row("DELIVERED"), id="a")["data"], tracking(row(), id="b")["data"]]})
+    assert [of.tracker.reference for of in refused.value.readable] == ["a", "b"]
+    assert refused.value.readable[0].checkpoints[0].status_code == "TRANSIT"
+
+
 def test_a_list_does_not_take_its_ids_from_the_request() -> None:
     body = fixture("list_shipments")
     del body["data"][2]["id"]
@@ -323,6 +333,14 @@ def test_greek_is_read_with_or_without_accents_capitals_and_final_sigmas(text: s
 
 def test_a_diaeresis_with_an_accent_folds_too() -> None:
     assert fold("ΐ") == fold("ϊ") == fold("Ϊ") == fold("ι") == "ι"
+
+
+def test_what_is_longer_than_any_word_keeps_its_spelling() -> None:
+    """To spell thousands of accents in a row another way takes a hundred times as long as to read them."""
+    piled = "\N{COMBINING ACUTE ACCENT}" * 2000 + "\N{COMBINING DOT BELOW}" * 1900
+    (told,) = told_by(row("EXCEPTION", f"ΑΡΝΗΣΗ {piled}"))
+    assert told.status_said == f"ΑΡΝΗΣΗ {piled}"
+    assert told.ndr_reason is N.REFUSED
 
 
 def test_one_text_in_both_unicode_spellings_is_one_statement() -> None:

@@ -413,6 +413,16 @@ def test_of_equal_instants_the_one_further_down_the_list_happened_earlier() -> N
     assert status.conclude(report_of(rows).checkpoints).milestone is M.DELIVERY_FAILED
 
 
+def test_what_turns_out_to_have_happened_earlier_in_the_same_second_is_put_before() -> None:
+    row, earlier = ("in_transit", "2026-03-02T05:48:19Z"), ("ready_for_pickup", "2026-03-02T05:48:19Z")
+    snapshots = [sent(row), sent(row, earlier)]
+    for order in permutations(snapshots):
+        assert {line.checkpoint.status_code: line.checkpoint.order for line in told(order)} == {
+            "ready_for_pickup": 0,
+            "in_transit": 1,
+        }
+
+
 def test_a_row_that_is_told_twice_is_told_once() -> None:
     row, other = ("in_transit", "2026-03-02T05:48:19Z"), ("with_driver", "2026-03-02T05:48:19Z")
     assert sent(other, row, row).checkpoints == sent(other, row).checkpoints
@@ -553,6 +563,12 @@ def test_a_state_that_the_history_lacks_is_a_claim_and_no_status() -> None:
     assert [c.status_code for c in of.checkpoints] == ["in_transit", "with_driver"]
     assert status.conclude(of.checkpoints).milestone is M.OUT_FOR_DELIVERY
     assert of.stated_at is None
+
+
+def test_a_state_is_claimed_by_its_slug_and_kept_as_it_was_said() -> None:
+    of = sent(("in_transit", "2026-03-02T05:48:19Z"), state="In Transit")
+    assert states(of) == [("status", "in_transit", "In Transit")]
+    assert of.stated_at is not None
 
 
 def test_a_state_alone_is_a_claim_whenever_it_is_received() -> None:

@@ -8,21 +8,25 @@ from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from eventsourcing.persistence import OperationalError
+from fastapi import FastAPI
 
 from support.messages import RECEIVED, body_of
-from support.served import ACCOUNT, ENDPOINT, SECRET, Served, path, served, signed
+from support.served import ACCOUNT, ENDPOINT, SECRET, Served, accounts, path, served, signed
 from support.signing import SIGNED
 from support.threads import until
-from trackledger.adapters.http import webhooks
+from trackledger.adapters.http import create_app, webhooks
 from trackledger.adapters.http.limits import MAX_HEADERS, MAX_PATH
 from trackledger.adapters.http.receiver import Receiver
+from trackledger.adapters.http.serving import serving
 from trackledger.adapters.inbox import Inbox, message
 from trackledger.adapters.metrics import Metrics
 from trackledger.adapters.providers import provider
 from trackledger.adapters.providers.base import Message
-from trackledger.adapters.settings import ServerSettings
+from trackledger.adapters.runtime import open_runtime
+from trackledger.adapters.settings import ServerSettings, Settings
 
 OFD = body_of("clickpost", "webhook_ofd")
 REFUSED = {"detail": "the request is not authenticated"}
@@ -303,3 +307,15 @@ def test_a_failed_commit_acknowledges_nobody(here: Served) -> None:
 
     asyncio.run(send())
     assert [kept["body"] for kept in here.messages()] == [b"2"]
+
+
+def test_a_host_can_mount_it(tmp_path: Path) -> None:
+    host = FastAPI()
+    settings = Settings(f"sqlite:///{tmp_path}/ledger.db", accounts=accounts())
+    with open_runtime(settings) as runtime:
+        host.mount("/tracking", create_app(runtime))
+        with serving(host) as url, httpx.Client(base_url=f"{url}/tracking") as client:
+            answer = client.post(path("clickpost"), content=OFD, headers=signed("clickpost", OFD))
+            assert answer.status_code == 200
+            assert client.get("/readyz").json() == {"ok": True, "lag": 0}
+        assert runtime.inbox.waiting() == 1

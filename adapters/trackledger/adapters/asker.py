@@ -25,8 +25,10 @@ LEASE_SECONDS = 600.0
 ASK_SECONDS = 300.0
 """Calls of a lease are begun for so long, so that the last of them ends within the lease, however slow."""
 
-LEASED = 50
-"""Trackers in one lease."""
+LEASED = (50, 500)
+"""Trackers in one lease, at least and at most: as many as may be asked about in `AHEAD` seconds."""
+
+AHEAD = 10.0
 
 Link = Callable[[str, Tracker, Tracker], str]
 """Makes a further tracker feed the shipment of a first one, both of an account; why that cannot be, empty when done."""
@@ -45,13 +47,15 @@ class Asker:
         self._caller = caller
         self._schedule = schedule
         self._link = link
+        may_ask = int(caller.per_second * caller.provider.abilities.batch * AHEAD)
+        self._leased = min(max(may_ask, LEASED[0]), LEASED[1])
 
     def step(self, upto: datetime | None = None) -> int:
         """Ask about what is due now, or `upto` an instant, as far as one lease reaches: how many trackers were seen to,
         0 when nothing is due or the account is not to be called now."""
         if self._caller.rest() != 0:
             return 0
-        leased = self._schedule.lease(self._caller.pair, LEASED, LEASE_SECONDS, upto or self._caller.now)
+        leased = self._schedule.lease(self._caller.pair, self._leased, LEASE_SECONDS, upto or self._caller.now)
         waiting = {due.row.tracker: due for due in leased}
         try:
             self._see_to(waiting)

@@ -72,7 +72,8 @@ class Caller:
         self._metrics = metrics
         self._stop = stop
         self._unanswered = 0
-        self._budget = Budget(runtime.database, self.pair, self._per_second(one, access), access)
+        self.per_second = self._allowed(one, access)
+        self._budget = Budget(runtime.database, self.pair, self.per_second, access)
         self.client = self.provider.client(replace(access, before_call=lambda: self._budget.wait(stop)))
         self._again = Retrying(
             stop=stop_after_attempt(TRIES),
@@ -83,7 +84,7 @@ class Caller:
         )
         self._budget.open(self.now)
 
-    def _per_second(self, one: ProviderAccount, access: Access) -> float:
+    def _allowed(self, one: ProviderAccount, access: Access) -> float:
         """What the provider allows is for its own address. Where a rehearsal's clock runs fast, it is counted by it."""
         allowed = self.provider.abilities.per_second
         wanted = one.per_second or allowed if access.url else min(one.per_second or allowed, allowed)

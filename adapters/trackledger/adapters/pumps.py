@@ -15,6 +15,9 @@ from trackledger.adapters.runtime import Runtime
 RESTING = 5.0
 """Seconds after which a pump that ended unforeseen begins again."""
 
+LOOKS_UP = 1.0
+"""Seconds after which a silent projector sees that it is to end."""
+
 log = logging.getLogger("trackledger.pumps")
 
 
@@ -34,7 +37,7 @@ def pumping(runtime: Runtime, metrics: Metrics) -> Generator[None]:
     pumps = {
         "poller": poller.run,
         "intake": lambda: runtime.intake.run(stop, told),
-        "projector": lambda: runtime.projector.run(stop),
+        "projector": lambda: runtime.projector.run(stop, LOOKS_UP),
     }
     # Made here, as threads that ask for a part at once would make it twice.
     _ = runtime.ledger, runtime.store, runtime.inbox

@@ -78,10 +78,12 @@ class Schedule:
         self._lock = " FOR UPDATE SKIP LOCKED" if database.dialect == "postgresql" else ""
 
     @staticmethod
-    def add(transaction: Transaction, trackers: Iterable[tuple[str, str, Tracker]], now: datetime) -> None:
+    def add(
+        transaction: Transaction, trackers: Iterable[tuple[str, str, Tracker]], now: datetime, reason: str = ""
+    ) -> None:
         """Schedule (account, shipment, tracker)s that are not scheduled yet. Those that are keep their time, and learn
         what was not known of them when something hinted at them."""
-        rows = [_new(account, shipment_id, tracker, now) for account, shipment_id, tracker in trackers]
+        rows = [_new(account, shipment_id, tracker, now, reason) for account, shipment_id, tracker in trackers]
         transaction.execute_many(
             f"""INSERT INTO {{s}}poll_schedule ({COLUMNS}) VALUES ({", ".join(f":{name}" for name in SCHEDULE.names)})
                 ON CONFLICT (tracker) DO UPDATE SET shipment_id = excluded.shipment_id, carrier = excluded.carrier,
@@ -106,7 +108,8 @@ class Schedule:
                     keys[tracker_key(*pair, reference)] = (pair, Tracker(pair[1], reference))
                 except InvalidStatement:
                     continue  # whatever it is, it names no tracker
-        self.add(transaction, [(pair[0], "", tracker) for pair, tracker in keys.values() if pair in asked], now)
+        new = [(pair[0], "", tracker) for pair, tracker in keys.values() if pair in asked]
+        self.add(transaction, new, now, reason)
         machine = datetime.now(UTC)
         times = {"now": now, "machine": machine, "lately": now - POKE_AGAIN, "later": now + POKE_AGAIN}
         transaction.execute_many(
@@ -234,7 +237,7 @@ class Schedule:
         )
 
 
-def _new(account: str, shipment_id: str, tracker: Tracker, now: datetime) -> ScheduleRow:
+def _new(account: str, shipment_id: str, tracker: Tracker, now: datetime, reason: str) -> ScheduleRow:
     first = first_ask(provider(tracker.provider).cadence, now, random())
     return ScheduleRow(
         tracker_key(account, tracker.provider, tracker.reference),
@@ -245,7 +248,7 @@ def _new(account: str, shipment_id: str, tracker: Tracker, now: datetime) -> Sch
         tracker.tracking_number,
         shipment_id,
         first.state,
-        first.reason,
+        reason or first.reason,
         now,
         first.at or now,
     )

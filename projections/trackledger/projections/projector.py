@@ -173,13 +173,14 @@ class Projector:
             progress(taken)
         return total
 
-    def run(self, stop: Flag) -> None:
-        """Follow the ledger until `stop` is set, also through a restart of the database; sleep while it is silent."""
+    def run(self, stop: Flag, idle: float = IDLE) -> None:
+        """Follow the ledger until `stop` is set, also through a restart of the database; sleep while it is silent, and
+        look up after `idle` seconds."""
         waiter = self._store.waiter()
         try:
             while not stop.is_set():
                 if not self._try_step():
-                    waiter.wait(IDLE)
+                    waiter.wait(idle)
         finally:
             waiter.close()
 

@@ -7,6 +7,8 @@ import click
 from trackledger.adapters.commands.options import Asked, shared
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from trackledger.adapters.metrics import Metrics
     from trackledger.adapters.runtime import Runtime
 
@@ -27,8 +29,8 @@ def serve(asked: Asked, host: str | None, port: int | None) -> None:
     """
     from trackledger.adapters.metrics import Metrics
 
-    with asked.open(create=True, outside=True) as runtime:
-        _serve(runtime, Metrics(), host, port)
+    with asked.open(create=True, outside=True) as runtime, _listening(runtime, host, port) as listening:
+        _serve(runtime, Metrics(), listening)
 
 
 @click.command()
@@ -44,18 +46,30 @@ def run(asked: Asked, host: str | None, port: int | None) -> None:
     from trackledger.adapters.pumps import pumping
 
     metrics = Metrics()
-    with asked.open(create=True, outside=True) as runtime, pumping(runtime, metrics):
-        _serve(runtime, metrics, host, port)
+    # Nobody is asked before it is sure that webhooks can be received.
+    with (
+        asked.open(create=True, outside=True) as runtime,
+        _listening(runtime, host, port) as listening,
+        pumping(runtime, metrics),
+    ):
+        _serve(runtime, metrics, listening)
 
 
-def _serve(runtime: "Runtime", metrics: "Metrics", host: str | None, port: int | None) -> None:
+def _listening(runtime: "Runtime", host: str | None, port: int | None) -> "socket":
+    """The socket that was asked for; from now on the log is JSON."""
     from trackledger.adapters import logs
-    from trackledger.adapters.http import create_app
-    from trackledger.adapters.http.serving import address, listen
-    from trackledger.adapters.http.serving import serve as until_told
+    from trackledger.adapters.http.serving import listen
 
     wanted = runtime.settings.server
-    with listen(wanted.host if host is None else host, wanted.port if port is None else port) as listening:
-        logs.configure()
-        click.echo(f"listening on {address(listening)}")
-        until_told(create_app(runtime, metrics), listening)
+    listening = listen(wanted.host if host is None else host, wanted.port if port is None else port)
+    logs.configure()
+    return listening
+
+
+def _serve(runtime: "Runtime", metrics: "Metrics", listening: "socket") -> None:
+    from trackledger.adapters.http import create_app
+    from trackledger.adapters.http.serving import address
+    from trackledger.adapters.http.serving import serve as until_told
+
+    app = create_app(runtime, metrics)
+    until_told(app, listening, lambda: click.echo(f"listening on {address(listening)}"))

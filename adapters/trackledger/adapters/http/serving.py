@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from threading import Thread
 
@@ -33,12 +33,19 @@ def address(listening: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Serve from the main thread until SIGINT or SIGTERM, then answer what was accepted and return."""
+def serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve from the main thread until SIGINT or SIGTERM, then answer what was accepted and return; `ready` is called
+    once a signal ends it so."""
+    server = _server(app)
+
+    def end(*_: object) -> None:
+        # Also heard before the server listens to signals itself, and when it raises them once more after it has ended.
+        server.should_exit = True
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        # The server raises the signal once more after it has stopped, which would end the process as if it had died.
-        signal.signal(number, lambda *_: None)
-    _server(app).run(sockets=[listening])
+        signal.signal(number, end)
+    ready()
+    server.run(sockets=[listening])
 
 
 def _server(app: FastAPI) -> uvicorn.Server:

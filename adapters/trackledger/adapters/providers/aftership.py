@@ -133,7 +133,7 @@ class AfterShip:
             told = load_object("aftership", message.body).get("msg")
         except Unreadable:
             return ()
-        id_ = told.get("id") if isinstance(told, dict) and "checkpoints" not in told else None
+        id_ = told.get("id") if isinstance(told, dict) and told.get("checkpoints") is None else None
         return (id_,) if isinstance(id_, str) and TRACKING_ID.fullmatch(id_) else ()
 
     def client(self, access: "Access") -> "Client":

@@ -28,7 +28,7 @@ from trackledger.adapters.providers.asking import (
     Unavailable,
     wait,
 )
-from trackledger.adapters.providers.reading import Name, Wire, read, shown
+from trackledger.adapters.providers.reading import Name, Rows, Wire, read, shown
 from trackledger.domain.checkpoints import Tracker
 from trackledger.domain.errors import Unreadable, UsageError
 
@@ -42,7 +42,6 @@ OVERLAP = timedelta(minutes=10)
 """How much earlier than asked a list of changes begins; what it tells twice is recorded once."""
 
 PAGE = 200
-MAX_PAGES = 10_000
 
 _NUMBER = re.compile(r"[A-Z0-9._/-]{4,100}")
 _COURIER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -58,7 +57,8 @@ _FAILURES: dict[int, type[AskError]] = {
     503: Unavailable,
     504: Unavailable,
 }
-"""`meta.code` to what it asks of the caller; any other failure is `Rejected`."""
+"""`meta.code` to what it asks of the caller; any other failure is `Unavailable` where the HTTP status says that the
+server failed, else `Rejected`."""
 
 
 class _Found(Wire):
@@ -73,7 +73,7 @@ class _Pagination(Wire):
 
 
 class _Listed(Wire):
-    trackings: Annotated[list[_Found], Field(max_length=MAX_TRACKINGS)]
+    trackings: Annotated[Rows[_Found], Field(max_length=MAX_TRACKINGS)]
     pagination: _Pagination | None = None
 
 
@@ -167,7 +167,7 @@ class AfterShipClient:
     def _pages(self, params: Mapping[str, str], now: datetime) -> Iterator[tuple[bytes, list[_Found]]]:
         """Every page of a list of trackings. Raises `Unavailable` where a further page is announced and not named."""
         query = {**params, "created_at_min": _time(now - KEPT), "limit": str(PAGE)}
-        had: set[str | None] = {None, ""}
+        had: set[str] = set()
         while True:
             response = self._line.call("GET", TRACKINGS, params=query)
             try:
@@ -177,12 +177,7 @@ class AfterShipClient:
             yield response.body, listed.trackings
             if listed.pagination is None or not listed.pagination.has_next_page:
                 return
-            cursor = listed.pagination.next_cursor
-            if cursor in had or len(had) > MAX_PAGES:
-                what = f"a page after {len(had) - 1:,} is announced under the cursor {shown(cursor)}"
-                raise self._line.failure(Unavailable, f"trackings: {what}, which leads nowhere")
-            had.add(cursor)
-            query["cursor"] = cursor or ""
+            query["cursor"] = self._line.next_page(listed.pagination.next_cursor, had, "trackings")
 
     def _data(self, response: Response, *also: int) -> tuple[int, dict[str, Any]]:
         """`meta.code` and the data of a call that came out well, or that failed with one of the codes `also`."""
@@ -198,7 +193,8 @@ class AfterShipClient:
             data = value.get("data")
             return code, data if isinstance(data, dict) else {}
         said = f"{where} answered meta.code {code} ({ERRORS.get(code, 'undocumented')}): {shown(meta.get('message'))}"
-        raise self._line.failure(_FAILURES.get(code, Rejected), said, wait(response))
+        otherwise = Unavailable if response.status >= 500 else Rejected
+        raise self._line.failure(_FAILURES.get(code, otherwise), said, wait(response))
 
 
 def _id(tracker: Tracker) -> str:

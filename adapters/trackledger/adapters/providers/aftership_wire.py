@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from trackledger.adapters.providers.reading import Name, Text, Time, Whole, Wire
+from trackledger.adapters.providers.reading import Name, Rows, Text, Time, Whole, Wire
 
 MAX_CHECKPOINTS = 5000
 MAX_EVENTS = 100
@@ -41,7 +41,7 @@ class Scan(Wire):
     tag: Name | None = None
     subtag: Name | None = None
     subtag_message: Text | None = None
-    events: Annotated[list[Event], Field(max_length=MAX_EVENTS)] | None = None
+    events: Annotated[Rows[Event], Field(max_length=MAX_EVENTS)] | None = None
     hash: Name | None = None
 
 
@@ -72,7 +72,7 @@ def _scans(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-Scans = Annotated[list[Scan], Field(max_length=MAX_CHECKPOINTS), BeforeValidator(_scans)]
+Scans = Annotated[Rows[Scan], Field(max_length=MAX_CHECKPOINTS), BeforeValidator(_scans)]
 
 
 class Tracking(Wire):

@@ -35,6 +35,9 @@ TIMEOUT = 10.0
 
 MAX_WAIT = 86_400.0
 
+MAX_PAGES = 10_000
+"""Pages of one list; one that goes on after them would go on for ever."""
+
 MIN_ECHO = 8
 """Characters of a key from which on it is taken out of an answer; a shorter one may well be a word of it."""
 
@@ -228,7 +231,7 @@ class Line:
 
     def _body(self, response: httpx.Response, where: str, deadline: float) -> bytes:
         # Not unpacked by httpx, which makes gigabytes of a few hundred bytes before anyone can say stop.
-        packed = response.headers.get("content-encoding", "identity").strip().lower() != "identity"
+        packed = response.headers.get("content-encoding", "").strip().lower() not in ("", "identity")
         unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if packed else None
         body = bytearray()
         for chunk in response.iter_raw():
@@ -287,6 +290,15 @@ class Line:
                 text = text.replace(f"{secret[:end]}...", "***...")
         return kind(f"{self.provider}: {' '.join(text.split())}", wait)
 
+    def next_page(self, cursor: str | None, had: set[str], where: str) -> str:
+        """The cursor of a further page that a list announces, added to those that were had. Raises `Unavailable` where
+        it leads nowhere, so that nobody takes what was had for the whole list."""
+        if not cursor or cursor in had or len(had) >= MAX_PAGES:
+            what = f"a page after {len(had) + 1:,} is announced under the cursor {shown(cursor)}, which leads nowhere"
+            raise self.failure(Unavailable, f"{where}: {what}")
+        had.add(cursor)
+        return cursor
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -311,7 +323,7 @@ def _seconds(said: str, now: datetime) -> float | None:
         return number - now.timestamp() if number > 1e9 else number
     try:
         at = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 

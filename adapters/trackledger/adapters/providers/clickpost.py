@@ -167,7 +167,7 @@ def _report(message: Message, waybill: str, cp_id: int | None, parcel: Parcel, a
     # ClickPost names a carrier in polls only; for the carriers we know, both channels must give the same name.
     carrier = CARRIERS.get(cp_id or 0) or _clean(about.courier_name or about.courier_partner_name)
     cp = "-" if cp_id is None else str(cp_id)
-    checkpoints = tuple(
+    checkpoints = _once(
         _checkpoint(scan, cp, waybill, offset, f"{at}scans.{index}." if at else "")
         for index, scan in enumerate(parcel.scans or ())
     )
@@ -195,6 +195,17 @@ def _report(message: Message, waybill: str, cp_id: int | None, parcel: Parcel, a
         # An empty list is what a parcel without any scan has; it must not withdraw what was once said.
         whole_history=bool(at and checkpoints),
     )
+
+
+def _once(scans: Iterable[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """Every scan once, wherever an answer repeats it. Of two contents under one number the one with the higher digest,
+    which is the one that would stand."""
+    told: dict[str, Checkpoint] = {}
+    for scan in scans:
+        other = told.setdefault(scan.key, scan)
+        if other.digest < scan.digest:
+            told[scan.key] = scan
+    return tuple(told.values())
 
 
 def _says_anything(report: Report) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trackledger.adapters.providers.reading import Name, Text, Time, Whole, Wire
+from trackledger.adapters.providers.reading import Name, Rows, Text, Time, Whole, Wire
 
 MAX_SCANS = 5000
 MAX_DAYS = 3650
@@ -78,7 +78,7 @@ class Parcel(Wire):
     """What a poll says of one waybill; not `valid` means that ClickPost does not know it."""
 
     latest_status: Headline | None = None
-    scans: Annotated[list[Scan], Field(max_length=MAX_SCANS)] | None = None
+    scans: Annotated[Rows[Scan], Field(max_length=MAX_SCANS)] | None = None
     valid: bool | None = None
     additional: Additional | None = None
 

@@ -45,8 +45,12 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+T = TypeVar("T")
 W = TypeVar("W", bound=BaseModel)
 P = TypeVar("P")
+
+Rows = Annotated[list[T], Field(fail_fast=True)]
+"""A list that is read up to its first wrong element: telling of a million others would take seconds."""
 
 
 def load(provider: str, body: bytes) -> Any:
@@ -84,19 +88,27 @@ def read_each(parts: Iterable[P], report: Callable[[P], Report | None]) -> list[
     """The report of every part of a message that tells of several parcels; a part that says nothing has none.
 
     A part that cannot be read holds back no other: all are tried, and then `Unreadable` is raised for the first of
-    them, with the reports of the others and of whatever could be read of it.
+    them, with the reports of the others and of whatever could be read of it. Such a part is also a second one about a
+    parcel that says something else: nothing tells which of two whole histories is the whole one.
     """
     reports: list[Report] = []
     refused: list[Unreadable] = []
+    told: dict[str, Report] = {}
     for part in parts:
         try:
             said = report(part)
         except Unreadable as reason:
             refused.append(reason)
             reports += reason.readable
-        else:
-            if said is not None:
-                reports.append(said)
+            continue
+        if said is None:
+            continue
+        first = told.setdefault(said.tracker.reference, said)
+        if first is said:
+            reports.append(said)
+        elif first != said:
+            tracker = said.tracker
+            refused.append(Unreadable(f"{tracker.provider}: {shown(tracker.reference)} is told of twice, differently"))
     if refused:
         more = f"; {len(refused) - 1:,} more of its parcels cannot be read either" if len(refused) > 1 else ""
         raise Unreadable(f"{refused[0]}{more}", reports)

@@ -1,13 +1,13 @@
 """How is Rye asked?
 
 Source: docs.rye.com, "orderByID" and "Authorization headers" (first generation: GraphQL, one order a call), and
-rye.com/docs/api-v2, "Shipments" (second generation: REST, one shipment a call or pages of all).
+rye.com/docs/api-v2, "Shipments" and "Events" (second generation: REST, one shipment a call or pages of all).
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -29,9 +29,9 @@ from trackledger.adapters.providers.asking import (
     Unavailable,
     wait,
 )
-from trackledger.adapters.providers.reading import Time, clock, read, shown
-from trackledger.adapters.providers.rye_orders import is_not_yet
-from trackledger.adapters.providers.rye_wire import MAX_PAGE, Camel
+from trackledger.adapters.providers.reading import P, Rows, Time, clock, read, shown
+from trackledger.adapters.providers.rye_orders import is_not_yet, rye_id
+from trackledger.adapters.providers.rye_wire import MAX_PAGE, Camel, Source
 from trackledger.domain.checkpoints import Tracker
 from trackledger.domain.errors import Unreadable, UsageError
 
@@ -39,6 +39,7 @@ URL = "https://graphql.api.rye.com"
 PATH = "/v1/query"
 URL_2 = "https://api.rye.com"
 PATH_2 = "/api/v1/shipments"
+EVENTS_2 = "/api/v1/events"
 
 QUERY = """query OrderById($id: ID!) {
   orderByID(id: $id) {
@@ -56,7 +57,7 @@ QUERY = """query OrderById($id: ID!) {
 """Only what is read. A field that the schema does not have would fail the whole query; some are new there."""
 
 PAGE = 100
-"""Shipments of a page, the most that Rye gives."""
+"""Shipments or events of a page, the most that Rye gives."""
 
 _KEY_2 = re.compile(r"RYE/(staging|production)-.+")
 _HOSTS_2 = {"api.rye.com": "production", "staging.api.rye.com": "staging"}
@@ -142,8 +143,9 @@ class RyeOrders:
         self._line.close()
 
 
-class _Changed(Camel):
+class _Row(Camel):
     updated_at: Time | None = None
+    source: Source | None = None
 
 
 class _PageInfo(Camel):
@@ -152,7 +154,7 @@ class _PageInfo(Camel):
 
 
 class _Page(Camel):
-    data: Annotated[list[_Changed], Field(max_length=MAX_PAGE)]
+    data: Annotated[Rows[_Row], Field(max_length=MAX_PAGE)]
     page_info: _PageInfo
 
 
@@ -191,32 +193,43 @@ class RyeShipments:
         Nothing says in which order Rye lists them, and no parameter asks for the changed ones: all pages are looked at,
         a call for each hundred shipments of the account.
         """
-        had: list[str] = []
+        for body, changed in self._pages(PATH_2, "the list of shipments", lambda row: _is_since(row, since)):
+            if any(changed):
+                yield Answer(body)
+
+    def events(self) -> Iterator[Answer]:
+        """Which shipments the events that Rye keeps are about, page by page, for when webhooks were missed."""
+        for _, ids in self._pages(EVENTS_2, "the list of events", _shipment_of):
+            if changed := tuple(dict.fromkeys(filter(None, ids))):
+                yield Answer(changed=changed)
+
+    def _pages(self, path: str, what: str, of: Callable[[_Row], P]) -> Iterator[tuple[bytes, list[P]]]:
+        """Every page of a list, and what is read `of` its rows."""
+        had: set[str] = set()
         params = {"limit": str(PAGE)}
         while True:
-            response = self._line.call("GET", PATH_2, params=params)
+            response = self._line.call("GET", path, params=params)
             self._line.require_success(response)
             try:
                 page = read(_Page, "rye", self._line.json(response))
-                changed = [row for row in page.data if not row.updated_at or _clock(row.updated_at) >= since]
+                found = [of(row) for row in page.data]
             except Unreadable as error:
-                raise self._line.failure(Unavailable, f"the list of shipments: {error}") from None
-            if changed:
-                yield Answer(response.body)
-            cursor = page.page_info.end_cursor
-            if not page.page_info.has_next_page or not cursor:
+                raise self._line.failure(Unavailable, f"{what}: {error}") from None
+            yield response.body, found
+            if not page.page_info.has_next_page:
                 return
-            if cursor in had:
-                raise self._line.failure(Unavailable, "the list of shipments names a page again that was had already")
-            had.append(cursor)
-            params["after"] = cursor
+            params["after"] = self._line.next_page(page.page_info.end_cursor, had, what)
 
     def close(self) -> None:
         self._line.close()
 
 
-def _clock(said: str) -> datetime:
-    return clock("rye", said, "updatedAt")
+def _is_since(row: _Row, since: datetime) -> bool:
+    return not row.updated_at or clock("rye", row.updated_at, "updatedAt") >= since
+
+
+def _shipment_of(row: _Row) -> str:
+    return rye_id(row.source.id, "source.id") if row.source and row.source.type == "shipment" else ""
 
 
 def _token(key: str) -> str:

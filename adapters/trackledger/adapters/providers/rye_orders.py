@@ -7,8 +7,10 @@ used: the two meet where they name the same second, else both are kept, and both
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from trackledger.adapters.providers.base import Message
 from trackledger.adapters.providers.reading import MAX_TEXT, iso, read, read_each, reference, shown
@@ -71,8 +73,8 @@ def from_webhook(message: Message, body: Mapping[str, Any]) -> list[Report]:
     if event.request_id is None:
         raise Unreadable(f"rye: requestId is missing; a webhook of type {shown(kind)} has to name its order")
     order = rye_id(event.request_id, "requestId")
-    occurred = iso("rye", event.created_at, "createdAt", UTC)
-    about, data = _About(message, order, occurred), event.data or {}
+    stated, occurred = _occurred(event.created_at, "createdAt")
+    about, data = _About(message, order, stated), event.data or {}
     if kind in ORDER_CLAIMS:
         # The unit of an amount is documented of refunds only, so it is kept as it came.
         said = _reason(data) or (shown(data["amount"]) if "amount" in data else "")
@@ -142,18 +144,19 @@ def is_not_yet(order: Any) -> bool:
 
 
 class _About:
-    """What all reports of one message about one order share; `stated` is the time of a webhook."""
+    """What all reports of one message about one order share; `stated_at` is the time of a webhook."""
 
-    def __init__(self, message: Message, order: str, stated: Moment | None = None) -> None:
+    def __init__(self, message: Message, order: str, stated_at: datetime | None = None) -> None:
         self._message = message
         self._order = order
-        self._stated_at = stated.at if stated else None
+        self._stated_at = stated_at
 
     def order(self, checkpoints: Iterable[Checkpoint] = (), assertions: Iterable[Assertion] = ()) -> Report:
         return self._report(Tracker("rye", self._order), checkpoints, assertions)
 
     def parcel(self, key: str, carrier: str, number: str, checkpoints: Iterable[Checkpoint]) -> Report:
-        return self._report(Tracker("rye", key, carrier, number), checkpoints, piece_of=self._order)
+        tracker = Tracker("rye", key, " ".join(carrier.split()), number)
+        return self._report(tracker, checkpoints, piece_of=self._order)
 
     def _report(
         self,
@@ -164,7 +167,7 @@ class _About:
     ) -> Report:
         details = {"order_id": self._order, "carrier": tracker.carrier, "tracking_number": tracker.tracking_number}
         # Events of one kind and second are one statement, the last of them.
-        distinct = {c.key: c for c in sorted(checkpoints, key=lambda c: c.occurred.at)}
+        distinct = {c.key: c for c in sorted(checkpoints, key=lambda c: (c.occurred.at, c.digest))}
         return Report(
             account=self._message.account,
             tracker=tracker,
@@ -181,7 +184,6 @@ class _About:
 
 def _checkpoint(key: str, kind: str, occurred: Moment, id_: str = "", reason: str = "") -> Checkpoint:
     return Checkpoint(
-        # To the second: some messages write milliseconds and some do not.
         fingerprint=fingerprint("rye", key, kind, f"{occurred.at:%Y-%m-%dT%H:%M:%S}"),
         digest=content_digest(occurred, kind, kind, "", reason),
         milestone=ORDER_EVENTS.get(kind, Milestone.UNKNOWN),
@@ -203,8 +205,15 @@ def _events(said: Iterable[OrderEvent]) -> Iterator[tuple[str, Moment, str]]:
     for index, event in enumerate(said):
         at = f"data.orderByID.events.{index}."
         name = reference("rye", event.type_name, f"{at}__typename")
-        occurred = iso("rye", event.created_at, f"{at}createdAt", UTC)
+        _, occurred = _occurred(event.created_at, f"{at}createdAt")
         yield TYPE_NAMES.get(name, name), occurred, (event.reason or "").strip()
+
+
+def _occurred(said: str, field: str) -> tuple[datetime, Moment]:
+    """The instant of an event, and its second: some messages write milliseconds and some do not, and nothing but time
+    and kind tells that they are about the same event."""
+    exact = iso("rye", said, field, UTC)
+    return exact.at, replace(exact, at=exact.at.replace(microsecond=0))
 
 
 def _reason(data: Mapping[str, Any]) -> str:

@@ -48,19 +48,8 @@ def from_page(message: Message, rows: list[Any]) -> list[Report]:
     """One report per shipment of a page; a page of events is ignored."""
     if len(rows) > MAX_PAGE:
         raise Unreadable(f"rye: data has {len(rows):,} rows, over the limit of {MAX_PAGE:,}")
-    had: set[str] = set()
-
-    def shipment(part: tuple[int, Any]) -> Report | None:
-        index, row = part
-        if is_event(row):
-            return None
-        report = _report(message, row, f"data.{index}")
-        if report.tracker.reference in had:
-            return None
-        had.add(report.tracker.reference)
-        return report
-
-    reports = read_each(enumerate(rows), shipment)
+    shipments = ((f"data.{index}", row) for index, row in enumerate(rows) if not is_event(row))
+    reports = read_each(shipments, lambda part: _report(message, part[1], part[0]))
     if not reports:
         raise Ignored(f"rye: data holds no shipment, but {len(rows):,} events, which are hints whom to ask about")
     return reports

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from trackledger.adapters.providers.reading import Name, Text, Time, Wire
+from trackledger.adapters.providers.reading import Name, Rows, Text, Time, Wire
 
 MAX_SCANS = 5000
 MAX_EVENTS = 1000
@@ -45,8 +45,8 @@ class Order(Camel):
 
     id: Name
     status: Name | None = None
-    events: Annotated[list[OrderEvent], Field(max_length=MAX_EVENTS)] | None = None
-    shipments: Annotated[list[Any], Field(max_length=MAX_PARCELS)] | None = None
+    events: Annotated[Rows[OrderEvent], Field(max_length=MAX_EVENTS)] | None = None
+    shipments: Annotated[Rows[Any], Field(max_length=MAX_PARCELS)] | None = None
 
 
 class Announced(Camel):
@@ -119,4 +119,4 @@ class Shipment(Camel):
     shipped_at: Time | None = None
     delivered_at: Time | None = None
     tracking: Tracking | None = None
-    tracking_events: Annotated[list[Scan], Field(max_length=MAX_SCANS)] | None = None
+    tracking_events: Annotated[Rows[Scan], Field(max_length=MAX_SCANS)] | None = None

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 POD = "tracking/pod"
 """The topic of a webhook with a proof of delivery."""
 
-BEARER = ("Bearer", "bearer", "BEARER")
-"""The scheme of the secret as Ship24 writes it, and as a proxy may: its case has no meaning."""
-
 M = Milestone
 
 
@@ -92,7 +89,7 @@ class Ship24:
     def verify(self, request: Request, endpoint: Endpoint) -> None:
         """The dashboard's secret as `Authorization: Bearer secret`, or in `endpoint.header`, where that names one."""
         parts = request.headers.get(endpoint.header.lower() or "authorization", "").split()
-        is_bearer = len(parts) == 2 and parts[0] in BEARER
+        is_bearer = len(parts) == 2 and parts[0].lower() == "bearer"
         require_secret(endpoint, parts[1] if is_bearer else None)
 
     def handshake(self, request: Request) -> bytes | None:
@@ -219,6 +216,5 @@ def _expected(said: str | None, field: str) -> Moment | None:
 def _carrier(tracker: Follower, scans: Sequence[Scan]) -> str:
     """The courier of the newest event that names one, else the first that the tracker was created for."""
     couriers = [scan.event.courier_code for scan in reversed(scans)]
-    asked = tracker.courier_code
-    couriers += asked if isinstance(asked, list) else [asked]
+    couriers += tracker.courier_code or ()
     return next((courier for courier in couriers if courier), "")

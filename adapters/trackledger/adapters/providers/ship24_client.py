@@ -26,7 +26,7 @@ from trackledger.adapters.providers.asking import (
     Unavailable,
     wait,
 )
-from trackledger.adapters.providers.reading import W, Whole, Wire, read, reference, shown
+from trackledger.adapters.providers.reading import Rows, W, Whole, Wire, read, reference, shown
 from trackledger.adapters.providers.ship24_answers import error_of
 from trackledger.adapters.providers.ship24_codes import ERRORS
 from trackledger.adapters.providers.ship24_wire import Camel, Follower
@@ -87,7 +87,7 @@ class _BulkItem(Camel):
 
 
 class _Bulk(Wire):
-    data: Annotated[list[_BulkItem], Field(max_length=MAX_BULK)]
+    data: Annotated[Rows[_BulkItem], Field(max_length=MAX_BULK)]
 
 
 class Ship24Client:

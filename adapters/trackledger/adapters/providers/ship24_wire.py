@@ -5,12 +5,12 @@ The deprecated `datetime`, `utcOffset` and `hasNoTime` of an event are not read:
 and the others come as broken texts such as "false,".
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from trackledger.adapters.providers.reading import Name, Text, Time, Whole, Wire
+from trackledger.adapters.providers.reading import Name, Rows, Text, Time, Whole, Wire
 
 MAX_EVENTS = 5000
 
@@ -21,13 +21,17 @@ class Camel(Wire):
     model_config = ConfigDict(alias_generator=to_camel, str_strip_whitespace=True)
 
 
+def _couriers(value: Any) -> Any:
+    return value if value is None or isinstance(value, list) else [value]
+
+
 class Follower(Camel):
     """The tracker: who asked about which number. Only answers say `courierCode`, one text or a list."""
 
     tracker_id: Text
     tracking_number: Name | None = None
     shipment_reference: Name | None = None
-    courier_code: Annotated[list[Name], Field(max_length=100)] | Name | None = None
+    courier_code: Annotated[Rows[Name], Field(max_length=100), BeforeValidator(_couriers)] | None = None
     created_at: Time | None = None
 
 
@@ -102,5 +106,5 @@ class Tracking(Camel):
     metadata: Metadata | None = None
     tracker: Follower
     shipment: Shipment | None = None
-    events: Annotated[list[Event], Field(max_length=MAX_EVENTS)] | None = None
+    events: Annotated[Rows[Event], Field(max_length=MAX_EVENTS)] | None = None
     statistics: Statistics | None = None

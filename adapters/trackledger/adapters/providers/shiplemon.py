@@ -9,7 +9,6 @@ That a shipment was cancelled is not to be seen in any of them: the tracking sta
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from functools import lru_cache
@@ -20,7 +19,7 @@ from msgspec.structs import replace
 
 from trackledger.adapters.providers.base import Abilities, Cadence, Message
 from trackledger.adapters.providers.reading import clock, iso, load_object, read, read_each, shown
-from trackledger.adapters.providers.shiplemon_codes import NOT_FOUND, meaning
+from trackledger.adapters.providers.shiplemon_codes import NOT_FOUND, meaning, normal
 from trackledger.adapters.providers.shiplemon_wire import Row, Shipment
 from trackledger.adapters.providers.verifying import Endpoint, Request, Unverified
 from trackledger.domain.checkpoints import (
@@ -217,7 +216,7 @@ def _checkpoints(message: Message, shipment: Shipment, of: str, at: str) -> tupl
 def _checkpoint(row: Row, of: str, zone: tzinfo | None, field: str) -> Checkpoint:
     status, exact = _clean(row.status), _clean(row.status_exact)
     # One text in both of its Unicode spellings, and however its blanks run, is one statement.
-    text = unicodedata.normalize("NFC", _clean(row.status_details))
+    text = normal("NFC", _clean(row.status_details))
     stated = iso("shiplemon", row.status_date, field)
     occurred = stated if zone is None else _relabelled(row.status_date, field, zone)
     milestone, reason = meaning(status, exact, text)

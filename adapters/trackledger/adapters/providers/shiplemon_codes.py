@@ -7,6 +7,7 @@ as seen stand in its examples, all others are our own guess.
 
 import re
 from functools import lru_cache
+from typing import Literal
 from unicodedata import normalize
 
 from trackledger.domain.milestones import Milestone, NdrReason
@@ -59,13 +60,20 @@ TEXTS: dict[str, dict[str, tuple[Milestone, NdrReason | None]]] = {
 """How the beginning of words in `status_details` refines a status, the longest first: "for delivery to a locker" is not
 in it yet. A text refines only what its status leaves open. None makes a parcel delivered, or a delivered one less."""
 
+MAX_WORD = 64
 
 _ACCENTS, _WORD = re.compile("[\u0300-\u036f]+"), re.compile(r"\w+")
 
 
+def normal(form: Literal["NFC", "NFD"], text: str) -> str:
+    """A text in one of its Unicode spellings. What is longer than any word stays as it is: the time that it would take
+    grows with the square of the number of accents in a row."""
+    return " ".join([normalize(form, word) if len(word) <= MAX_WORD else word for word in text.split(" ")])
+
+
 def fold(text: str) -> str:
     """Greek as it is compared: without accents, capitals, final sigmas and punctuation, whichever way it is encoded."""
-    return " ".join(_WORD.findall(_ACCENTS.sub("", normalize("NFD", text)).casefold()))
+    return " ".join(_WORD.findall(_ACCENTS.sub("", normal("NFD", text)).casefold()))
 
 
 _FOLDED = {

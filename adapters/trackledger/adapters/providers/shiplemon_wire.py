@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trackledger.adapters.providers.reading import Name, Text, Time, Whole, Wire
+from trackledger.adapters.providers.reading import Name, Rows, Text, Time, Whole, Wire
 
 MAX_ROWS = 5000
 MAX_VOUCHERS = 500
@@ -55,7 +55,7 @@ class Shipment(Wire):
     The history may be null but not missing: without it this is something else.
     """
 
-    tracking_history: Annotated[list[Row], Field(max_length=MAX_ROWS)] | None
+    tracking_history: Annotated[Rows[Row], Field(max_length=MAX_ROWS)] | None
     tracking_status: Name | None
     driver: Name | None = None
     carrier: Carrier | None = None
@@ -66,5 +66,5 @@ class Shipment(Wire):
     id: Name | None = None
     rate: Rate | None = None
     related_order_id: Name | None = None
-    child_vouchers: Annotated[list[Voucher], Field(max_length=MAX_VOUCHERS)] | None = None
+    child_vouchers: Annotated[Rows[Voucher], Field(max_length=MAX_VOUCHERS)] | None = None
     created_at: Time | None = None

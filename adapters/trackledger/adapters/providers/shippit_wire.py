@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from trackledger.adapters.providers.reading import Name, Text, Time, Wire
+from trackledger.adapters.providers.reading import Name, Rows, Text, Time, Wire
 
 MAX_ROWS = 5000
 
@@ -29,7 +29,7 @@ class Polled(Wire):
     """The `response` of a poll: the whole history, the newest status first."""
 
     tracking_number: Text
-    track: Annotated[list[Track], Field(max_length=MAX_ROWS)] | None = None
+    track: Annotated[Rows[Track], Field(max_length=MAX_ROWS)] | None = None
 
 
 class Past(Wire):
@@ -44,7 +44,7 @@ class Webhook(Wire):
 
     tracking_number: Text
     current_state: Status | None = None
-    status_history: Annotated[list[Past], Field(max_length=MAX_ROWS)] | None = None
+    status_history: Annotated[Rows[Past], Field(max_length=MAX_ROWS)] | None = None
     expected_delivery_date: Time | None = None
     courier_name: Name | None = None
     courier_job_id: Name | None = None

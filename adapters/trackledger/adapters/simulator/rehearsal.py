@@ -77,43 +77,47 @@ class Rehearsal:
         )
 
     def settle(self) -> None:
-        """Ask about everything once more now that the world has ended, until all that it says is in the tables.
+        """Have it hear the last word about everything; raises as the function does."""
+        settle(self.runtime, self.running)
 
-        Raises `Unfinished` when that does not come to an end.
-        """
-        deadline = monotonic() + QUIET_SECONDS
-        schedule = Schedule(self.runtime.database)
-        asked_again: set[str] = set()
-        while monotonic() < deadline:
-            store = self.runtime.store
-            # A parcel that Rye announces late brings its own tracker along, which is then asked about too.
-            left = {
-                row["shipment_id"]
-                for row in store.read("SELECT shipment_id FROM {s}poll_schedule")
-                if row["shipment_id"] not in asked_again
-            }
-            if left:
-                schedule.again(sorted(left), self.running.clock.now())
-                asked_again |= left
-            elif self._is_quiet():
-                return
-            sleep(LOOK_EVERY)
-        raise Unfinished("not everything that was told has reached the tables; see `trackledger doctor`")
 
-    def _is_quiet(self) -> bool:
-        store = self.runtime.store
-        ended = self.running.until
-        (row,) = store.read(
-            """SELECT (SELECT COUNT(*) FROM {s}messages WHERE state = 'waiting') AS waiting,
-                 (SELECT COUNT(*) FROM {s}poll_schedule WHERE leased_until IS NOT NULL
-                    OR (state = 'asking' AND (asked_at IS NULL OR asked_at < :ended))) AS asking,
-                 (SELECT COUNT(*) FROM {s}tracker_links l WHERE l.provider <> 'host' AND NOT EXISTS
-                    (SELECT 1 FROM {s}poll_schedule q WHERE q.tracker = l.tracker)
-                    AND EXISTS (SELECT 1 FROM {s}poll_accounts a
-                      WHERE a.account = l.account AND a.provider = l.provider)) AS unscheduled""",
-            ended=ended,
-        )
-        return not any(row.values()) and lag(store) == 0
+def settle(runtime: Runtime, running: Running) -> None:
+    """Have everything asked about once more now that the world has ended, until all that is said is in the tables.
+
+    The work may be done by other processes on the same ledger. What belongs to an account that is stopped is not waited
+    for. Raises `Unfinished` when it does not come to an end.
+    """
+    deadline = monotonic() + QUIET_SECONDS
+    schedule = Schedule(runtime.database)
+    asked_again: set[str] = set()
+    while monotonic() < deadline:
+        # A parcel that Rye announces late brings its own tracker along, which is then asked about too.
+        found = runtime.store.read("SELECT shipment_id FROM {s}poll_schedule")
+        left = {row["shipment_id"] for row in found} - asked_again
+        if left:
+            schedule.again(sorted(left), running.clock.now())
+            asked_again |= left
+        elif _is_quiet(runtime, running.until):
+            return
+        sleep(LOOK_EVERY)
+    raise Unfinished("not everything that was told has reached the tables; see `trackledger doctor`")
+
+
+def _is_quiet(runtime: Runtime, ended: datetime) -> bool:
+    """Whether nothing waits, and everything was asked about with success after the end; what a provider was told to
+    follow when it did not know it, once more after that."""
+    (row,) = runtime.store.read(
+        """SELECT (SELECT COUNT(*) FROM {s}messages WHERE state = 'waiting') AS waiting,
+             (SELECT COUNT(*) FROM {s}poll_schedule p JOIN {s}poll_accounts a
+                ON a.account = p.account AND a.provider = p.provider AND a.stopped = ''
+                WHERE p.leased_until IS NOT NULL OR (p.state = 'asking' AND
+                  (p.asked_at IS NULL OR p.asked_at < :ended OR p.failures > 0 OR p.unknown = 1))) AS asking,
+             (SELECT COUNT(*) FROM {s}tracker_links l JOIN {s}poll_accounts a
+                ON a.account = l.account AND a.provider = l.provider
+                WHERE NOT EXISTS (SELECT 1 FROM {s}poll_schedule q WHERE q.tracker = l.tracker)) AS unscheduled""",
+        ended=ended,
+    )
+    return not any(row.values()) and lag(runtime.store) == 0
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """How are the providers served, all under one port?"""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl
 
 import uvicorn
+from msgspec import Struct
 
 from trackledger.adapters.clock import Clock
 from trackledger.adapters.http.serving import address, listen
@@ -18,16 +20,26 @@ from trackledger.adapters.simulator.world import random_of
 
 MAX_BODY = 1024 * 1024
 
+CALLS_KEPT = 10_000
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Call(Struct, frozen=True):
+    """A call of a provider, by the name under which it is served, at an instant of its clock."""
+
+    name: str
+    asked: Asked
+    at: datetime
 
 
 class Served:
     """An ASGI application with each provider under a path of its own.
 
     `clock` is what time it is for all of them; it may be replaced by another at any time. `asked` counts the calls by
-    path of the provider.
+    path of the provider, and `calls` has the latest of them.
     """
 
     def __init__(self, apis: Mapping[str, Api], clock: Clock, faults: Faults, seed: int) -> None:
@@ -36,6 +48,7 @@ class Served:
         self._faults = faults
         self._seed = seed
         self.asked: Counter[str] = Counter()
+        self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,6 +79,7 @@ class Served:
         params = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         asked = Asked(scope["method"], "/" + "/".join(path), params, headers, body)
         nth = self.asked[name] = self.asked[name] + 1
+        self.calls.append(Call(name, asked, self.clock.now()))
         fault = befalls(self._faults, random_of(self._seed, "call", name, nth))
         if fault == "time_outs":
             await asyncio.sleep(self._faults.hang)

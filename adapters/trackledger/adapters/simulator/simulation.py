@@ -2,10 +2,11 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from trackledger.adapters.clock import Clock
@@ -19,7 +20,7 @@ from trackledger.adapters.simulator.faults import LATEST_DELAY, LATEST_DUPLICATE
 from trackledger.adapters.simulator.push import Delivery, Pushing, deliveries
 from trackledger.adapters.simulator.rye import DEVELOPER, Rye
 from trackledger.adapters.simulator.rye_shipments import KEY_2, RyeShipments
-from trackledger.adapters.simulator.server import Served, served
+from trackledger.adapters.simulator.server import Call, Served, served
 from trackledger.adapters.simulator.ship24 import Ship24
 from trackledger.adapters.simulator.shiplemon import Shiplemon
 from trackledger.adapters.simulator.shippit import Shippit
@@ -168,6 +169,11 @@ class Running:
         """How many calls each provider had."""
         return dict(self._app.asked)
 
+    @property
+    def calls(self) -> list[Call]:
+        """The latest ten thousand calls, in the order in which they came."""
+        return list(self._app.calls)
+
     def base(self, name: str) -> str:
         """The base address of a provider, which ends as its real one does."""
         return f"{self.url}/{name}{self._apis[name].base}"
@@ -220,11 +226,15 @@ class Running:
         apis = {name: self._apis[name] for name in heard}
         return deliveries(apis, heard, self._simulation.faults, self._simulation.seed)
 
-    def push_to(self, base_url: str) -> Pushing:
-        """Begin to send the webhooks to the server at this address."""
+    def push_to(self, base_url: str, retries: Sequence[timedelta] | None = None) -> Pushing:
+        """Begin to send the webhooks to the server at this address; with `retries`, what is not taken is sent again
+        after these waits instead of the provider's own."""
         # Where nobody asks AfterShip to follow a parcel, the shop does so once Rye has told of it.
         after = {} if self._unfollowed else self._orders_of_parcels()
-        self._pushing.append(Pushing(self.deliveries(), base_url, self.clock, self._unfollowed, after))
+        found = self.deliveries()
+        if retries is not None:
+            found = [replace(one, retries=retries) for one in found]
+        self._pushing.append(Pushing(found, base_url, self.clock, self._unfollowed, after))
         return self._pushing[-1]
 
     def _orders_of_parcels(self) -> dict[str, str]:

@@ -42,8 +42,8 @@ class MessageRow(Struct, frozen=True):
 class ScheduleRow(Struct, frozen=True):
     """When one tracker is asked about next, and why then.
 
-    `state` is `asking`; `over`, when its journey has ended and nothing more is expected; or `stopped`, when somebody has
-    to look at it. `reason` says why. Until `leased_until`, in the machine's time, a process is asking. `failures`,
+    `state` is `asking`; `over`, when its journey has ended and nothing more is expected; or `stopped`, when somebody
+    has to look at it. `reason` says why. Until `leased_until`, in the machine's time, a process is asking. `failures`,
     `unknown` and `unchanged` count in a row calls without an answer, answers that the provider does not know it yet,
     and answers that were the same again; `outcome` is of the last call and `digest` the message of the last answer.
     `followed` is whether the provider was told to follow it, where that is needed.
