@@ -193,6 +193,13 @@ def test_the_messages_of_others_are_refused(name: str) -> None:
 
 
 @every_provider
+def test_a_message_over_the_limit_is_refused_unread(name: str) -> None:
+    for of in of_provider(name):
+        with pytest.raises(Unreadable, match=r"the message has 8,388,609 bytes, over the limit of 8,388,608$"):
+            normalize(replace(of, body=of.body.ljust(MAX_BODY + 1)))
+
+
+@every_provider
 def test_of_many_wrong_elements_the_first_is_told(name: str) -> None:
     """To tell of a million took seconds and a gigabyte."""
     wire = vars(import_module(f"{providers.__name__}.{name}_wire"))

@@ -76,13 +76,13 @@ def test_two_on_one_ledger_do_nothing_twice_and_reach_the_truth(postgres_url: st
         assert "report this" not in "".join(one.log() for one in both)
 
 
-def work_of(run: Run) -> dict[str, float]:
+def work_of(run: Run) -> Counter[str]:
     """Messages it has taken in and answers it has had."""
     told = httpx.get(f"{run.url}/metrics").text
     counted: Counter[str] = Counter()
     for name, value in re.findall(r"^trackledger_(messages|polls)_total\{.*\} (\S+)$", told, re.MULTILINE):
-        counted[name] += float(value)
-    return dict(counted)
+        counted[name] += round(float(value))
+    return counted
 
 
 def note_what_is_asked(runtime: Runtime) -> None:

@@ -44,6 +44,7 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
     registered = statements.detail("registered_at")
     registered_at = datetime.fromisoformat(registered) if registered else None
     claim = statements.assertion(AssertionKind.STUCK)
+    known_since = registered_at or statements.known_since
     concluded = status.conclude(live)
     direction = statements.assertion(AssertionKind.DIRECTION)
     arrived_at = concluded.delivered_at
@@ -58,7 +59,7 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
         # An order whose parcels are shipments of their own has nothing more to say; they have.
         silence=None
         if statements.assertion(AssertionKind.SPLIT)
-        else silence.conclude(concluded, live, registered_at or statements.known_since, carrier, service, policies.silence),
+        else silence.conclude(concluded, live, known_since, carrier, service, policies.silence),
         dates=delivery_dates.conclude(statements.estimates, live, registered_at, arrived_at),
         windows=delivery_dates.windows(statements.estimates, delivery_dates.count_from(live, registered_at)),
         provider_says_stuck=claim.value == "yes" if claim else None,

@@ -57,7 +57,7 @@ def demo(asked: Asked, seed: int, parcels: int, seconds: float, faults: tuple[st
         else:
             _show(told, wrong)
         if not ends:
-            click.echo("still serving; end with Ctrl-C", err=True)
+            click.echo(f"still serving at {going.url}; end with Ctrl-C", err=True)
             try:
                 while True:
                     time.sleep(3600)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Thread
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from trackledger.domain.errors import UsageError
 
@@ -33,7 +33,7 @@ def address(listening: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
+def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve from the main thread until SIGINT or SIGTERM, then answer what was accepted and return; `ready` is called
     once a signal ends it so."""
     server = _server(app)
@@ -48,7 +48,7 @@ def serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> 
     server.run(sockets=[listening])
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
+def _server(app: ASGIApp, grace: int = GRACE_SECONDS) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -56,7 +56,7 @@ def _server(app: FastAPI) -> uvicorn.Server:
             access_log=False,
             backlog=BACKLOG,
             timeout_keep_alive=20,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_graceful_shutdown=grace,
             server_header=False,
             ws="none",
         )
@@ -64,10 +64,11 @@ def _server(app: FastAPI) -> uvicorn.Server:
 
 
 @contextmanager
-def serving(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
-    """Serve from another thread until the end of the block, which begins once requests are answered; gives the URL."""
-    with listen(host, port) as listening:
-        running = _server(app)
+def serving(app: ASGIApp, port: int = 0, grace: int = GRACE_SECONDS) -> Generator[str]:
+    """Serve on loopback from another thread until the end of the block, which begins once requests are answered; gives
+    the URL. After the block, requests that are being answered have so many seconds of `grace`."""
+    with listen("127.0.0.1", port) as listening:
+        running = _server(app, grace)
         thread = Thread(target=running.run, kwargs={"sockets": [listening]}, name="server", daemon=True)
         thread.start()
         while not running.started and thread.is_alive():

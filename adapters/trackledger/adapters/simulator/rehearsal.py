@@ -45,11 +45,12 @@ class Counts(Struct, frozen=True):
 
 
 class Rehearsal:
-    """A ledger with its server, poller and pumps, and the simulator that it hears of everything from."""
+    """A ledger with its server at `url`, its poller and pumps, and the simulator that it hears of everything from."""
 
-    def __init__(self, runtime: Runtime, running: Running, pushing: Pushing) -> None:
+    def __init__(self, runtime: Runtime, running: Running, pushing: Pushing, url: str) -> None:
         self.runtime = runtime
         self.running = running
+        self.url = url
         self._pushing = pushing
 
     @property
@@ -134,6 +135,6 @@ def rehearsal(simulation: Simulation, database: str) -> Generator[Rehearsal]:
         with pumping(runtime, metrics), serving(create_app(runtime, metrics)) as url:
             pushing = running.push_to(url)
             try:
-                yield Rehearsal(runtime, running, pushing)
+                yield Rehearsal(runtime, running, pushing, url)
             finally:
                 running.stop()

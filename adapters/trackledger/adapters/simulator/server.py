@@ -2,18 +2,14 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import datetime
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl
 
-import uvicorn
 from msgspec import Struct
 
 from trackledger.adapters.clock import Clock
-from trackledger.adapters.http.serving import address, listen
 from trackledger.adapters.simulator.faults import Faults, befalls, spoiled
 from trackledger.adapters.simulator.wire import Api, Asked, Reply, said
 from trackledger.adapters.simulator.world import random_of
@@ -86,22 +82,3 @@ class Served:
         if api.name in self._faults.wrong_key:
             asked = Asked(asked.method, asked.path, {}, {"authorization": "Bearer wrong"}, asked.body)
         return spoiled(fault, api.answer(asked, self.clock.now()))
-
-
-@contextmanager
-def served(app: Served, port: int = 0) -> Generator[str]:
-    """Serve on loopback until the end of the block, which begins once requests are answered; gives the URL."""
-    with listen("127.0.0.1", port) as listening:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="simulator", daemon=True)
-        thread.start()
-        while not server.started and thread.is_alive():
-            thread.join(0.01)
-        try:
-            yield address(listening)
-        finally:
-            server.should_exit = True
-            thread.join()

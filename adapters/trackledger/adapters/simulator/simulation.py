@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from trackledger.adapters.clock import Clock
+from trackledger.adapters.http.serving import serving
 from trackledger.adapters.providers import PROVIDERS
 from trackledger.adapters.providers.asking import Access
 from trackledger.adapters.providers.verifying import Endpoint
@@ -20,7 +21,7 @@ from trackledger.adapters.simulator.faults import LATEST_DELAY, LATEST_DUPLICATE
 from trackledger.adapters.simulator.push import Delivery, Pushing, deliveries
 from trackledger.adapters.simulator.rye import DEVELOPER, Rye
 from trackledger.adapters.simulator.rye_shipments import KEY_2, RyeShipments
-from trackledger.adapters.simulator.server import Call, Served, served
+from trackledger.adapters.simulator.server import Call, Served
 from trackledger.adapters.simulator.ship24 import Ship24
 from trackledger.adapters.simulator.shiplemon import Shiplemon
 from trackledger.adapters.simulator.shippit import Shippit
@@ -131,7 +132,8 @@ class Simulation:
         unfollowed = sold if "poll" in self.channels else set()
         apis = self.apis(unfollowed)
         app = Served(apis, clock, self.faults, self.seed)
-        with served(app, port) as url:
+        # A call that hangs on purpose is not waited for.
+        with serving(app, port, grace=1) as url:
             running = Running(self, app, url, apis, unfollowed)
             try:
                 yield running
