@@ -8,7 +8,7 @@ from random import Random
 
 from support.rows import fresh, rows
 from support.runs import Run, forget_the_dead, runs, unused_port
-from support.simulated import heard
+from support.simulated import heard, news
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.simulator.comparison import differences
 from trackledger.adapters.simulator.faults import Faults
@@ -62,6 +62,10 @@ def test_killed_again_and_again_it_loses_nothing_and_ends_with_the_truth(databas
             def taken() -> int:
                 return len(pushing.taken)
 
+            def everything_is_told() -> bool:
+                return running.clock.has_ended and pushing.wait(0)
+
+            done = []
             for death in DEATHS:
                 run = processes.start(port)
                 if death == "starting":
@@ -70,11 +74,13 @@ def test_killed_again_and_again_it_loses_nothing_and_ends_with_the_truth(databas
                     run.await_start()
                     run.kill_after(random.uniform(0.0, 1.0))
                 else:
-                    run.kill_at(taken if death == "webhooks" else calls, random.randint(1, 30))
+                    counted = taken if death == "webhooks" else calls
+                    done.append(run.kill_at(counted, random.randint(1, 30), everything_is_told))
                 forget_the_dead(runtime)
+            assert sum(number > 0 for number in done) > 1
 
             last = processes.start(port)
-            last.until(lambda: running.clock.has_ended and pushing.wait(0), 120)
+            last.until(everything_is_told, 120)
             settle(runtime, running)
             assert last.end() == 0
             # It went on asking until its end.
@@ -99,6 +105,8 @@ def assert_everything_acknowledged_was_kept(runtime: Runtime, pushing: Pushing) 
     # One that was kept and not acknowledged, as its receiver died in between, was sent once more.
     arrived = Counter(one.message_id for one in sent)
     assert [id_ for id_, times in arrived.items() if kept[id_]["times"] < times] == []
+    # What is settled has left its statements behind.
+    assert news(runtime, sent) == []
     assert Counter(row["state"] for row in kept.values()).keys() <= {"done", "ignored"}
 
 

@@ -73,11 +73,13 @@ class Run:
         time.sleep(seconds)
         self.kill()
 
-    def kill_at(self, count: Callable[[], int], more: int) -> None:
-        """End it so right after something has been done so many times more."""
-        enough = count() + more
-        self.until(lambda: count() >= enough)
+    def kill_at(self, count: Callable[[], int], more: int, is_over: Callable[[], bool]) -> int:
+        """End it so right after something has been done so many times more, or when there is no more to do; how often
+        it was done."""
+        before = count()
+        self.until(lambda: count() >= before + more or (self.is_listening and is_over()))
         self.kill()
+        return count() - before
 
     def end(self) -> int:
         """Tell it to end; the exit code."""

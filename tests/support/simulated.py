@@ -6,7 +6,7 @@ from typing import Any
 
 from support.rows import ARRIVAL, Rows, rows
 from trackledger.adapters.clock import Clock
-from trackledger.adapters.inbox import message
+from trackledger.adapters.inbox import Outcome, message
 from trackledger.adapters.providers import provider
 from trackledger.adapters.providers.asking import Client, NotYetKnown
 from trackledger.adapters.providers.base import Message
@@ -90,6 +90,12 @@ def take(runtime: Runtime, messages: Sequence[Message]) -> list[str]:
     outcomes = runtime.intake.take(messages)
     runtime.projector.catch_up()
     return [outcome.reason for outcome in outcomes if outcome.state not in ("done", "ignored")]
+
+
+def news(runtime: Runtime, messages: Sequence[Message]) -> list[Outcome]:
+    """Of messages that were taken in before, those in which any statement is new when they come once more."""
+    outcomes = runtime.intake.take(messages)
+    return [one for one in outcomes if one.recorded or one.amended or one.withdrawn or one.state == "parked"]
 
 
 def differences(runtime: Runtime, running: Running, at: datetime) -> dict[Key, Difference]:
