@@ -314,6 +314,24 @@ def test_a_sweep_after_a_long_pause_looks_back_no_further_than_a_day(once: Once,
     assert account_row(once.runtime)["swept_until"] == NOW + 30 * DAY
 
 
+def test_sweeps_that_fail_leave_time_for_asking_also_in_a_rehearsal(runtime: Runtime, played: Scripted) -> None:
+    """Each has a page before it fails, so that the provider is not taken to be down."""
+    speed = 20_000.0
+    settings = at_speed(runtime.settings, NOW, speed)
+    runtime.settings = replace(settings, accounts=(asked_account("aftership", played.url),))
+    failing = Reply({"meta": {"code": 500, "message": "oops"}, "data": {}}, 500)
+    poller = Poller(runtime, Metrics(), Event())
+    for _ in range(2 * caller.DOWN):
+        played.answers(listed("t1", cursor="c1"), failing)
+        before = runtime.settings.clock.now()
+        assert poller.once() == {"aftership": 1}
+        assert account_row(runtime)["sweep_at"] - before > speed * timedelta(seconds=0.2)
+        assert account_row(runtime)["blocked_until"] is None
+        with runtime.database.transaction() as transaction:
+            transaction.execute("UPDATE {s}poll_accounts SET sweep_at = :now", now=NOW)
+    poller.close()
+
+
 def test_a_sweep_that_is_under_way_is_left_to_its_process(once: Once, played: Scripted) -> None:
     aftership = asked_account("aftership", played.url)
     played.answers(listed(), listed())

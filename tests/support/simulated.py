@@ -95,6 +95,7 @@ def take(runtime: Runtime, messages: Sequence[Message]) -> list[str]:
 def news(runtime: Runtime, messages: Sequence[Message]) -> list[Outcome]:
     """Of messages that were taken in before, those in which any statement is new when they come once more."""
     outcomes = runtime.intake.take(messages)
+    runtime.projector.catch_up()
     return [one for one in outcomes if one.recorded or one.amended or one.withdrawn or one.state == "parked"]
 
 

@@ -49,6 +49,10 @@ REHEARSED = 50.0
 REHEARSED_PAUSE = 0.05
 """Seconds of the machine's time that a pause takes at least, however fast it runs."""
 
+REHEARSED_WAIT = timedelta(seconds=0.25)
+"""The machine's time that passes at least before what failed as a whole is begun again, so that there is time for
+something else."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -107,6 +111,10 @@ class Caller:
         """The time of messages and schedules."""
         return self.clock.now()
 
+    def after(self, span: timedelta) -> datetime:
+        """When so long will have passed since now."""
+        return self.now + max(span, REHEARSED_WAIT * self.clock.speed)
+
     def rest(self) -> float | None:
         """Seconds until the provider may be called at all; None while the account is stopped."""
         return self._budget.rest()
@@ -158,6 +166,7 @@ class Caller:
     def keep(self, answers: Sequence[Answer]) -> str:
         """Hand answers to the inbox, which is durable when this returns; the message of the first, empty if there is
         none."""
+        self._unanswered = 0
         account, name = self.pair
         now = self.now
         messages = [

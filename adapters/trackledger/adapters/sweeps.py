@@ -51,7 +51,7 @@ class Sweeps:
         if leased is None:
             return 0
         until, watermark = leased
-        kept, next_ = watermark, now + FAILED
+        kept, next_ = watermark, None
         since = max(watermark or now - FIRST, now - REACH) - OVERLAP
         try:
             with self._caller.heeded():
@@ -68,7 +68,7 @@ class Sweeps:
         except (AskError, NotNow):
             pass
         finally:
-            self._end(until, kept, next_)
+            self._end(until, kept, next_ or self._caller.after(FAILED))
         return 1
 
     def due(self) -> datetime | None:

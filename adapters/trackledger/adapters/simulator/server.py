@@ -24,7 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Call(Struct, frozen=True):
-    """A call of a provider, by the name under which it is served, at an instant of its clock."""
+    """A call of a provider, by the name under which it is served, answered as of an instant of its clock."""
 
     name: str
     asked: Asked
@@ -75,10 +75,11 @@ class Served:
         params = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         asked = Asked(scope["method"], "/" + "/".join(path), params, headers, body)
         nth = self.asked[name] = self.asked[name] + 1
-        self.calls.append(Call(name, asked, self.clock.now()))
         fault = befalls(self._faults, random_of(self._seed, "call", name, nth))
         if fault == "time_outs":
             await asyncio.sleep(self._faults.hang)
         if api.name in self._faults.wrong_key:
             asked = Asked(asked.method, asked.path, {}, {"authorization": "Bearer wrong"}, asked.body)
-        return spoiled(fault, api.answer(asked, self.clock.now()))
+        at = self.clock.now()
+        self.calls.append(Call(name, asked, at))
+        return spoiled(fault, api.answer(asked, at))
