@@ -16,6 +16,7 @@ def configure(level: str = "info") -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _without_color,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -33,3 +34,9 @@ def configure(level: str = "info") -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+
+
+def _without_color(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The web server gives its messages once more, for terminals."""
+    event.pop("color_message", None)
+    return event

@@ -1,5 +1,6 @@
 """Which commands receive webhooks, alone or with all the rest?"""
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from trackledger.adapters.metrics import Metrics
     from trackledger.adapters.runtime import Runtime
+
+log = logging.getLogger("trackledger.serving")
 
 _host = click.option("--host", help="The address to listen on.  [default: from the configuration, else 127.0.0.1]")
 _port = click.option(
@@ -71,5 +74,9 @@ def _serve(runtime: "Runtime", metrics: "Metrics", listening: "socket") -> None:
     from trackledger.adapters.http.serving import address
     from trackledger.adapters.http.serving import serve as until_told
 
+    if not runtime.settings.accounts:
+        log.warning(
+            "no account is configured, so that no webhook is accepted and nobody is asked; see doctor --example"
+        )
     app = create_app(runtime, metrics)
     until_told(app, listening, lambda: click.echo(f"listening on {address(listening)}"))
