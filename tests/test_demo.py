@@ -1,6 +1,5 @@
 """Does the demonstration end with the truth, and does it say so when it does not?"""
 
-import os
 import signal
 import subprocess
 from pathlib import Path
