@@ -204,6 +204,16 @@ def test_pages_without_end_move_no_watermark(client: Client, played: Scripted, m
     assert len(played.asked) == 3
 
 
+def test_a_row_that_names_no_waybill_does_not_hold_back_the_others(client: Client, played: Scripted) -> None:
+    rows = [{"waybill": "9" * 101, "courier_partner": 4}, {"waybill": 17, "courier_partner": 4}]
+    played.answers({"meta": OK, "result": rows})
+    since = datetime(2026, 3, 6, 10, 0, tzinfo=UTC)
+
+    (answer,) = client.changes(since, since + timedelta(minutes=5))
+
+    assert answer.changed == ("4:17",)
+
+
 def test_a_return_that_was_ordered_is_no_waybill_to_ask_about(client: Client, played: Scripted) -> None:
     returns = [{"waybill": "", "courier_partner": 4}, {"waybill": "9", "courier_partner": -1}]
     played.answers({"meta": OK, "result": [*returns, {"waybill": "1", "courier_partner": 4}]})

@@ -19,6 +19,7 @@ from trackledger.adapters.providers.clickpost_codes import (
     FAILED_PICKUP,
     LEGS,
     MAX_BATCH,
+    MAX_WAYBILL,
     MILESTONES,
     NDR_REASONS,
     RETURN_ORDER,
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 
 INDIA = 330
 """Minutes east of UTC. ClickPost gives the local digits of India, whatever `Z` or `+00:00` it writes behind them."""
-
-MAX_WAYBILL = 100
 
 WEBHOOK_HEADERS = ("webhook_key", "webhook-key", "authorization", "x-api-key")
 

@@ -24,8 +24,8 @@ from trackledger.adapters.providers.asking import (
     Unavailable,
     wait,
 )
-from trackledger.adapters.providers.clickpost_codes import ERRORS, MAX_BATCH, NOT_FOUND
-from trackledger.adapters.providers.reading import Name, Whole, Wire, read, shown
+from trackledger.adapters.providers.clickpost_codes import ERRORS, MAX_BATCH, MAX_WAYBILL, NOT_FOUND
+from trackledger.adapters.providers.reading import Whole, Wire, read, shown
 from trackledger.domain.checkpoints import Tracker
 from trackledger.domain.errors import Unreadable, UsageError
 
@@ -60,7 +60,7 @@ _FAILURES: dict[int, type[AskError]] = {
 class _Row(Wire):
     """What changed. A return that was ordered is no parcel yet: it has an empty waybill, or the carrier -1."""
 
-    waybill: Name
+    waybill: Annotated[str, Field(coerce_numbers_to_str=True)]
     courier_partner: Annotated[Whole, Field(ge=-1)] | None = None
     carrier_partner: Annotated[Whole, Field(ge=-1)] | None = None
 
@@ -138,7 +138,12 @@ class ClickPostClient:
             (row.carrier_partner if row.courier_partner is None else row.courier_partner, row.waybill.strip())
             for row in rows
         )
-        parcels = (f"{'-' if cp is None else cp}:{waybill}" for cp, waybill in named if waybill and cp != -1)
+        # One row that names no waybill must not keep the watermark from moving past it.
+        parcels = (
+            f"{'-' if cp is None else cp}:{waybill}"
+            for cp, waybill in named
+            if 0 < len(waybill) <= MAX_WAYBILL and cp != -1
+        )
         return tuple(dict.fromkeys(parcels))
 
     def _success(self, line: Line, response: Response, also: int = 200) -> dict[str, Any]:

@@ -13,6 +13,9 @@ FAILED_DELIVERY = 9
 FAILED_PICKUP = 3
 RETURN_ORDER = 101
 
+MAX_WAYBILL = 100
+"""Characters of the longest waybill that is believed."""
+
 MAX_BATCH = 5
 """Waybills in one call, as ClickPost documents; all of one carrier."""
 
