@@ -1,5 +1,6 @@
 """Does the demonstration end with the truth, and does it say so when it does not?"""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -57,7 +58,10 @@ def test_a_fault_that_is_none_is_refused(cli: Cli) -> None:
 
 def test_without_exit_it_goes_on_serving_until_it_is_told_to_end(tmp_path: Path) -> None:
     command = [installed(), "demo", "--parcels", "5", "--seconds", "1"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         line = next(line for line in process.stderr if line.startswith("still serving at "))
         url = line.removeprefix("still serving at ").partition(";")[0]
