@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError, StoredEvent
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -809,3 +809,29 @@ def test_odd_references_are_found_again(runtime: Runtime, text: str) -> None:
     runtime.ledger.register([Registration(text, trackers=(tracker,))])
     assert runtime.ledger.find(text) == runtime.ledger.find(f"4:{text}") == [f"default:host:{text}"]
     assert runtime.ledger.intake([report(OUT, at="3 12:00", tracker=tracker)])[0].shipment_id == f"default:host:{text}"
+
+
+def test_a_snapshot_shows_one_moment_while_others_write(runtime: Runtime) -> None:
+    head = "SELECT COUNT(*) FROM {s}stored_events"
+    runtime.ledger.register([Registration("ORDER-1")])
+
+    with runtime.database.snapshot() as moment:
+        assert moment.tuples(head) == [(1,)]
+        runtime.ledger.register([Registration("ORDER-2")])
+        assert moment.tuples(head) == [(1,)]
+        assert [row["shipment_id"] for row in moment.read("SELECT shipment_id FROM {s}tracker_links")] == [
+            "default:host:ORDER-1"
+        ]
+        assert runtime.database.tuples(head) == [(2,)]
+
+    with runtime.database.snapshot() as moment:
+        assert moment.tuples(head) == [(2,)]
+
+
+def test_a_snapshot_that_fails_is_given_back(runtime: Runtime) -> None:
+    for _ in range(20):
+        with pytest.raises(PersistenceError), runtime.database.snapshot() as moment:
+            moment.tuples("SELECT nothing FROM {s}nowhere")
+
+    with runtime.database.snapshot() as moment:
+        assert moment.tuples("SELECT COUNT(*) FROM {s}stored_events") == [(0,)]

@@ -6,9 +6,10 @@ from datetime import datetime
 from eventsourcing.persistence import StoredEvent
 from msgspec import Struct
 
+from trackledger.domain import corrections, statements
 from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, require_short, tracker_key
 from trackledger.domain.errors import ShipmentNotFound, TrackerTaken, UsageError
-from trackledger.domain.events import Event, LedgerEvent, NoteAdded
+from trackledger.domain.events import Event, LedgerEvent
 from trackledger.domain.links import Link
 from trackledger.domain.mapper import decode, encode
 from trackledger.domain.shipment import Judgement, Shipment, fold
@@ -39,7 +40,9 @@ class Receipt(Struct, frozen=True):
     error: str = ""
 
 
-Decision = Callable[["Batch", datetime], tuple[Shipment, list[Event], Judgement]]
+Decided = tuple[Shipment, list[Event], Judgement]
+Decision = Callable[["Batch", datetime], Decided]
+Deciding = Callable[[statements.Statements], list[Event]]
 
 
 class Batch:
@@ -80,7 +83,7 @@ class Batch:
             len(events),
         )
 
-    def report(self, report: Report, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
+    def report(self, report: Report, now: datetime) -> Decided:
         """Take in one report, opening the shipment of an unannounced tracker."""
         shipment = self._shipment(self._owner.get(report.key, report.key))
         events: list[Event] = []
@@ -108,7 +111,7 @@ class Batch:
             parent = self._owner[key]
         return shipment.tie(free, "" if parent == shipment.id else parent, now)
 
-    def register(self, registration: Registration, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
+    def register(self, registration: Registration, now: datetime) -> Decided:
         """Open a shipment, or add to the one that its reference or a tracker already opened."""
         keys = registration_keys(registration)
         owners = sorted({self._owner[key] for key in keys if key in self._owner})
@@ -132,12 +135,26 @@ class Batch:
             self._link(registration.account, Tracker(HOST, registration.reference), id_)
         return shipment, events, Judgement()
 
-    def note(self, shipment_id: str, text: str, actor: str, now: datetime) -> tuple[Shipment, list[Event], Judgement]:
+    def note(self, shipment_id: str, text: str, actor: str, now: datetime) -> Decided:
         """Add a remark to a shipment that exists."""
+        return self._open(shipment_id), corrections.note(text, actor, now), Judgement()
+
+    def correct(self, shipment_id: str, decide: Deciding) -> Decided:
+        """Whatever `decide` makes of all that was said about a shipment that exists."""
+        shipment = self._open(shipment_id)
+        stream = map(decode, self._streams.get(shipment.id, ()))
+        return shipment, decide(statements.fold(shipment.id, stream)), Judgement()
+
+    def forget(self, shipment_id: str, actor: str, reason: str, now: datetime) -> Decided:
+        """Forget a shipment that exists."""
+        shipment = self._open(shipment_id)
+        return shipment, corrections.forget(actor, reason, now, forgotten=shipment.forgotten), Judgement()
+
+    def _open(self, shipment_id: str) -> Shipment:
         shipment = self._shipment(self._owner.get(shipment_id, shipment_id))
         if not shipment.is_open:
             raise ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
-        return shipment, [NoteAdded(recorded_at=now, text=text, actor=actor)], Judgement()
+        return shipment
 
     def _shipment(self, id_: str) -> Shipment:
         shipment = self._shipments.get(id_)

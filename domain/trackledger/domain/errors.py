@@ -7,6 +7,7 @@
     ├── InvalidStatement          a value that no provider may state, such as a time without a zone
     ├── TrackerTaken              the tracker or reference already feeds another shipment
     ├── ShipmentNotFound          no shipment has this id, reference or number
+    ├── NoSuchCheckpoint          the shipment has no checkpoint of this id: see its timeline
     ├── UnknownEvent              a stored event of a topic this version does not know: upgrade first
     ├── Contended                 other writers kept winning: try the batch again
     ├── Refused                   the database would not keep what it acknowledges, or is not ours
@@ -56,6 +57,10 @@ class TrackerTaken(TrackledgerError):
 
 class ShipmentNotFound(TrackledgerError, LookupError):
     """Nothing in the ledger answers to this id, reference, order id or tracking number."""
+
+
+class NoSuchCheckpoint(TrackledgerError, LookupError):
+    """The shipment has no checkpoint with this id."""
 
 
 class UnknownEvent(TrackledgerError):

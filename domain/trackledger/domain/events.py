@@ -103,6 +103,52 @@ class NoteAdded(Event, frozen=True):
     message_id: str = ""
 
 
+class Correction(Struct, frozen=True):
+    """Another reading of one version of a checkpoint: `checkpoint` takes the place of the version with the digest
+    `replaces` of the checkpoint listed under `key`. When it was said, and by whom, stays."""
+
+    key: str
+    replaces: str
+    checkpoint: Checkpoint
+
+
+class AmendedByHand(Event, frozen=True):
+    """`actor` read a version of a checkpoint otherwise, for a `reason`. It is about that version: should the provider
+    say something else of the checkpoint later, that stands."""
+
+    actor: str
+    reason: str
+    correction: Correction
+
+
+class WithdrawnByHand(Event, frozen=True):
+    """`actor` took checkpoints out of every conclusion, however often the provider repeats or changes them; `undone`
+    lets them count again."""
+
+    actor: str
+    reason: str
+    keys: tuple[str, ...]
+    undone: bool = False
+
+
+class Reread(Event, frozen=True):
+    """The message `message_id` was read again with the version `mapping` of its provider's mapping, which reads these
+    statements otherwise. `actor` had it done."""
+
+    provider: str
+    mapping: str
+    message_id: str
+    actor: str
+    corrections: tuple[Correction, ...]
+
+
+class Forgotten(Event, frozen=True):
+    """Whatever names a person was erased; nothing more is heard of the shipment."""
+
+    actor: str
+    reason: str
+
+
 TOPICS: dict[str, type[Event]] = {
     "shipment.Opened": Opened,
     "shipment.TrackerLinked": TrackerLinked,
@@ -111,6 +157,10 @@ TOPICS: dict[str, type[Event]] = {
     "shipment.CheckpointsWithdrawn": CheckpointsWithdrawn,
     "shipment.PieceLinked": PieceLinked,
     "shipment.NoteAdded": NoteAdded,
+    "shipment.AmendedByHand": AmendedByHand,
+    "shipment.WithdrawnByHand": WithdrawnByHand,
+    "shipment.Reread": Reread,
+    "shipment.Forgotten": Forgotten,
 }
 """Stored name to type. A name here is version 1; a later version of an event is a new line, `shipment.Opened.v2`.
 

@@ -5,13 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from trackledger.domain.checkpoints import Checkpoint
+from trackledger.domain.events import Correction
 from trackledger.domain.versions import Versions
 
 
 class Known(Versions):
-    """One checkpoint as known: its versions, its identity, and whether the provider still states it."""
+    """One checkpoint as known: its versions, its identity, whether the provider still states it, and whether somebody
+    struck it by hand."""
 
-    __slots__ = ("heard_at", "key", "tellings", "tracker", "withdrawn_at")
+    __slots__ = ("heard_at", "key", "struck", "tellings", "tracker", "withdrawn_at")
 
     def __init__(self, checkpoint: Checkpoint, tracker: str, at: datetime) -> None:
         self.standing = checkpoint.digest
@@ -21,11 +23,12 @@ class Known(Versions):
         self.tracker = tracker
         self.heard_at = at
         self.withdrawn_at: datetime | None = None
+        self.struck = False
         self.tellings: dict[str, tuple[datetime, Any]] | None = None
 
     @property
     def is_withdrawn(self) -> bool:
-        """Whether the last word was that this checkpoint is gone."""
+        """Whether the provider's last word was that this checkpoint is gone."""
         return self.withdrawn_at is not None and self.withdrawn_at > self.heard_at
 
     def state(self, checkpoint: Checkpoint, at: datetime) -> None:
@@ -41,6 +44,7 @@ class Known(Versions):
         """Take in another checkpoint that turned out to be this one."""
         self.merge(other)
         self.heard_at = max(self.heard_at, other.heard_at)
+        self.struck = self.struck or other.struck
         if other.withdrawn_at is not None:
             self.withdraw(other.withdrawn_at)
         if other.tellings:
@@ -113,6 +117,30 @@ class Identities:
                 known = self._by_id[id_] = Known(checkpoint, tracker, at)
                 return known
         known.state(checkpoint, at)
+        return known
+
+    def correct(self, correction: Correction) -> Known | None:
+        """Take in a recorded correction; the checkpoint that it is about, None if there is none.
+
+        Where the new reading identifies the statement otherwise, it is found by that from now on.
+        """
+        known = self.by_key(correction.key)
+        if known is None:
+            return None
+        checkpoint = correction.checkpoint
+        known.rename(correction.replaces, checkpoint.digest)
+        if known.key in self._by_id:
+            self._id_of.setdefault(checkpoint.fingerprint, known.key)
+        elif checkpoint.key != known.key:
+            del self._without_id[known.key.removeprefix("~")]
+            if checkpoint.id:
+                self._id_of.setdefault(checkpoint.fingerprint, checkpoint.id)
+                return self._adopt(known, checkpoint.id)
+            known.key = checkpoint.key
+            other = self._without_id.get(checkpoint.fingerprint)
+            if other is not None:
+                known.absorb(other)
+            self._without_id[checkpoint.fingerprint] = known
         return known
 
     def by_key(self, key: str) -> Known | None:

@@ -11,13 +11,16 @@ from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Mappe
 from eventsourcing.utils import Environment, EnvType
 from msgspec.structs import replace
 
+from trackledger.domain import corrections
 from trackledger.domain.batch import Batch, Decision, Loaded, Receipt, registration_keys
 from trackledger.domain.checkpoints import Registration, Report
+from trackledger.domain.corrections import Reading, Rereading
 from trackledger.domain.errors import Contended, ShipmentNotFound, UsageError
-from trackledger.domain.events import LedgerEvent
+from trackledger.domain.events import Event, LedgerEvent
 from trackledger.domain.links import Link
 from trackledger.domain.mapper import EventMapper, decode
 from trackledger.domain.moments import require_aware
+from trackledger.domain.statements import Statements
 
 MAX_BATCH = 10_000
 ATTEMPTS = 20
@@ -104,7 +107,43 @@ class Ledger(Application[str]):
 
     def note(self, shipment_id: str, text: str, actor: str) -> Receipt:
         """Add a remark to a shipment; a missing shipment is told in the receipt's `error`."""
-        decision: Decision = lambda batch, now: batch.note(shipment_id, text, actor, now)  # noqa: E731
+        return self._decide(shipment_id, lambda batch, now: batch.note(shipment_id, text, actor, now))
+
+    def amend(self, shipment_id: str, key: str, reading: Reading, actor: str, reason: str) -> Receipt:
+        """Read the checkpoint listed under `key` otherwise, by hand; what is wrong is told in the receipt's `error`."""
+
+        def decide(said: Statements, now: datetime) -> list[Event]:
+            return corrections.amend(said, key, reading, actor, reason, now)
+
+        return self._correct(shipment_id, decide)
+
+    def withdraw(
+        self, shipment_id: str, keys: Sequence[str], actor: str, reason: str, *, undone: bool = False
+    ) -> Receipt:
+        """Take the checkpoints listed under `keys` out of every conclusion, by hand, or let them count again; what is
+        wrong is told in the receipt's `error`."""
+
+        def decide(said: Statements, now: datetime) -> list[Event]:
+            return corrections.withdraw(said, keys, actor, reason, now, undone=undone)
+
+        return self._correct(shipment_id, decide)
+
+    def reread(self, shipment_id: str, readings: Rereading) -> Receipt:
+        """Record how a better mapping reads what one message stated; what is wrong is told in the receipt's `error`."""
+
+        def decide(said: Statements, now: datetime) -> list[Event]:
+            return corrections.reread(said, readings, now)
+
+        return self._correct(shipment_id, decide)
+
+    def forget(self, shipment_id: str, actor: str, reason: str) -> Receipt:
+        """Let nothing more be heard of a shipment, and its free text be left out of every answer."""
+        return self._decide(shipment_id, lambda batch, now: batch.forget(shipment_id, actor, reason, now))
+
+    def _correct(self, shipment_id: str, decide: Callable[[Statements, datetime], list[Event]]) -> Receipt:
+        return self._decide(shipment_id, lambda batch, now: batch.correct(shipment_id, lambda said: decide(said, now)))
+
+    def _decide(self, shipment_id: str, decision: Decision) -> Receipt:
         return self._commit([shipment_id], [shipment_id], [decision], None)[0]
 
     def _commit(

@@ -11,12 +11,15 @@ from trackledger.domain.checkpoints import (
     tracker_key,
 )
 from trackledger.domain.events import (
+    AmendedByHand,
     CheckpointsWithdrawn,
     DetailsStated,
     Event,
+    Forgotten,
     Opened,
     PieceLinked,
     ReportRecorded,
+    Reread,
     TrackerLinked,
 )
 from trackledger.domain.identities import Identities
@@ -30,12 +33,13 @@ class Shipment:
     `apply` takes in what happened, the other methods return the events that should happen next and change nothing.
     """
 
-    __slots__ = ("_known", "_parent", "_slots", "_snapshots", "account", "id", "trackers", "version")
+    __slots__ = ("_known", "_parent", "_slots", "_snapshots", "account", "forgotten", "id", "trackers", "version")
 
     def __init__(self, id_: str) -> None:
         self.id = id_
         self.version = 0
         self.account = ""
+        self.forgotten = False
         self.trackers: set[str] = set()
         self._known = Identities()
         self._slots = Slots()
@@ -80,6 +84,13 @@ class Shipment:
                     self._slots.add(slot, event.promised.digest, event.recorded_at)
             case PieceLinked():
                 self._parent = event.parent
+            case AmendedByHand():
+                self._known.correct(event.correction)
+            case Reread():
+                for correction in event.corrections:
+                    self._known.correct(correction)
+            case Forgotten():
+                self.forgotten = True
             case _:
                 pass
 

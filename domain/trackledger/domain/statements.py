@@ -1,6 +1,7 @@
 """What has been said about one shipment, by whom, and which of it stands?"""
 
 from collections.abc import Iterable
+from copy import copy
 from datetime import datetime
 from itertools import groupby
 from typing import TypeVar
@@ -10,20 +11,26 @@ from msgspec.structs import replace
 
 from trackledger.domain.checkpoints import HOST, Assertion, AssertionKind, Channel, Checkpoint, Estimate, Tracker
 from trackledger.domain.events import (
+    AmendedByHand,
     CheckpointsWithdrawn,
+    Correction,
     DetailsStated,
+    Forgotten,
     LedgerEvent,
     Opened,
     PieceLinked,
     ReportRecorded,
+    Reread,
     TrackerLinked,
+    WithdrawnByHand,
 )
 from trackledger.domain.identities import Identities, Known
 from trackledger.domain.milestones import Leg, NdrReason
 
 
 class Told(Struct, frozen=True, gc=False):
-    """One checkpoint as it stands, and how we know. `ndr_said` is the provider's text for its NDR reason."""
+    """One checkpoint as it stands, and how we know. `ndr_said` is the provider's text for its NDR reason; `corrected`
+    counts the readings of it that took an earlier one's place."""
 
     checkpoint: Checkpoint
     provider: str
@@ -34,6 +41,7 @@ class Told(Struct, frozen=True, gc=False):
     amended: int = 0
     withdrawn: bool = False
     ndr_said: str = ""
+    corrected: int = 0
 
 
 class ToldEstimate(Struct, frozen=True):
@@ -45,6 +53,8 @@ class ToldEstimate(Struct, frozen=True):
 
 
 S = TypeVar("S")
+
+_OF_A_MOMENT = (AssertionKind.STATUS.value, AssertionKind.STUCK.value)
 
 Telling = tuple[datetime, str, S]
 """When something was said, what identifies its content, and the statement."""
@@ -85,10 +95,12 @@ class Statements:
         self.position = 0
         self.opened_at: datetime | None = None
         self.known_since: datetime | None = None
+        self.forgotten = False
         self.last_heard_at: datetime | None = None
         self.trackers: list[Tracker] = []
         self._estimates: dict[tuple[str, str], list[Telling[ToldEstimate]]] = {}
         self._known = Identities()
+        self._until: datetime | None = None
         self._details: dict[tuple[str, bool], list[Telling[str]]] = {}
         self._assertions: dict[tuple[str, str], list[Telling[Assertion]]] = {}
 
@@ -121,6 +133,18 @@ class Statements:
                         known.withdraw(event.said_at)
             case PieceLinked():
                 self.parent = event.parent
+            case AmendedByHand():
+                self._correct(event.correction)
+            case Reread():
+                for correction in event.corrections:
+                    self._correct(correction)
+            case WithdrawnByHand():
+                for key in event.keys:
+                    known = self._known.by_key(key)
+                    if known is not None:
+                        known.struck = not event.undone
+            case Forgotten():
+                self.forgotten = True
             case _:
                 pass
 
@@ -159,6 +183,14 @@ class Statements:
         if checkpoint.digest not in tellings or tellings[checkpoint.digest][0] < at:
             tellings[checkpoint.digest] = (at, told)
 
+    def _correct(self, correction: Correction) -> None:
+        known = self._known.correct(correction)
+        if known is None or not known.tellings or correction.replaces not in known.tellings:
+            return
+        at, told = known.tellings.pop(correction.replaces)
+        checkpoint = correction.checkpoint
+        known.tellings[checkpoint.digest] = (at, replace(told, checkpoint=checkpoint, corrected=told.corrected + 1))
+
     def _state_detail(self, name: str, by_host: bool, at: datetime, value: str) -> None:
         self._details.setdefault((name, by_host), []).append((at, value, value))
 
@@ -172,6 +204,45 @@ class Statements:
         changed = [(who, told) for (who, _), tellings in self._estimates.items() for told in changes(tellings)]
         changed.sort(key=lambda one: (one[1].stated_at, one[1].estimate.digest, one[0]))
         return [told for _, told in changed]
+
+    def until(self, moment: datetime) -> "Statements":
+        """The same statements as far as they are about what had happened by `moment`.
+
+        Checkpoints count from the first instant that they name, a day from its beginning; estimates and a provider's
+        status and stuck flag from when they were stated. What describes the shipment as a whole, such as its carrier,
+        its direction, or what the host promised, counts always. `self` is not to be fed any more events.
+        """
+        limited = copy(self)
+        limited._until = moment
+        limited._estimates = {
+            slot: [telling for telling in tellings if slot[0] == HOST or telling[0] <= moment]
+            for slot, tellings in self._estimates.items()
+        }
+        limited._assertions = {
+            slot: kept
+            for slot, claims in self._assertions.items()
+            if (kept := [claim for claim in claims if slot[0] not in _OF_A_MOMENT or claim[0] <= moment])
+        }
+        return limited
+
+    def standing(self, key: str) -> Checkpoint | None:
+        """The checkpoint listed under `key` in the version that stands, as it was stated; None if there is none."""
+        known = self._known.by_key(key)
+        return None if known is None else self.version(key, known.standing)
+
+    def version(self, key: str, digest: str) -> Checkpoint | None:
+        """One version of the checkpoint listed under `key`, as it was stated; None if there is none."""
+        known = self._known.by_key(key)
+        telling = None if known is None else (known.tellings or {}).get(digest)
+        if telling is None:
+            return None
+        told: Told = telling[1]
+        return told.checkpoint
+
+    def is_struck(self, key: str) -> bool:
+        """Whether somebody withdrew the checkpoint listed under `key` by hand."""
+        known = self._known.by_key(key)
+        return known is not None and known.struck
 
     def detail(self, name: str) -> str:
         """The last word on one of `DETAILS`, the host's before any provider's; empty when nobody said."""
@@ -203,6 +274,8 @@ class Statements:
             assert known.tellings is not None
             told: Told = known.tellings[known.standing][1]
             checkpoint = told.checkpoint
+            if self._until is not None and checkpoint.occurred.at > self._until:
+                continue
             ndr = self._ndr_of(known) if self._assertions else None
             changes: dict[str, object] = {}
             if checkpoint.id != known.key and not known.key.startswith("~"):
@@ -211,6 +284,8 @@ class Statements:
                 changes["leg"] = leg
             if ndr is not None and (checkpoint.ndr_reason is None or checkpoint.ndr_inferred):
                 changes |= {"ndr_reason": NdrReason(ndr.value), "ndr_inferred": False}
+            if self.forgotten:
+                changes |= {"status_said": "", "location": "", "remark": ""}
             if changes:
                 checkpoint = replace(checkpoint, **changes)
             result.append(
@@ -218,8 +293,8 @@ class Statements:
                     told,
                     checkpoint=checkpoint,
                     amended=len(known.older) if known.older else 0,
-                    withdrawn=known.is_withdrawn,
-                    ndr_said=ndr.said if ndr is not None else "",
+                    withdrawn=known.is_withdrawn or known.struck,
+                    ndr_said=ndr.said if ndr is not None and not self.forgotten else "",
                 )
             )
         result.sort(key=lambda told: told.checkpoint.key)

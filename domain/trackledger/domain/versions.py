@@ -44,6 +44,17 @@ class Versions:
         else:
             older[digest] = min(at, older.get(digest, at))
 
+    def rename(self, digest: str, other: str) -> None:
+        """Take in that the version `digest` is read as `other` now; when it was said stays."""
+        if digest == other:
+            return
+        if digest == self.standing:
+            self.standing = other
+            if self.older:
+                self.older.pop(other, None)
+        elif self.older and (at := self.older.pop(digest, None)) is not None and other != self.standing:
+            self.older[other] = min(at, self.older.get(other, at))
+
     def first_told(self, digest: str) -> datetime | None:
         """When a version was said first, as far as we heard; None for one that was not."""
         return self.standing_at if digest == self.standing else (self.older or {}).get(digest)

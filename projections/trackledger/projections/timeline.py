@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 class TimelineRow(Struct, frozen=True):
     """One checkpoint as it stands. `amended` counts its earlier versions; a withdrawn one is kept and counts no more.
+    `corrected` counts the readings, by a person or a better mapping, that took an earlier one's place.
 
     `occurred_said` is the source's own text for the time, `zone_source` says whose zone it was read in. `ndr_inferred`
     marks a reason that was read out of free text. `channel`, `message_id`, `received_at` and `recorded_at` tell of the
@@ -42,6 +43,7 @@ class TimelineRow(Struct, frozen=True):
     recorded_at: datetime
     amended: int
     withdrawn: bool
+    corrected: int
 
 
 TABLE = Table(
@@ -91,6 +93,7 @@ def rows(c: "Conclusions") -> Iterator[TimelineRow]:
             told.recorded_at,
             told.amended,
             told.withdrawn,
+            told.corrected,
         )
 
 

@@ -164,7 +164,7 @@ def timeline_(asked: Asked, ref: str, account: str | None) -> None:
     """What was said about REF, in order, and how we know."""
     columns = (
         "occurred_at", "occurred_said", "zone_source", "milestone", "leg", "status_code", "status_said", "location",
-        "remark", "ndr_reason", "channel", "amended", "withdrawn", "checkpoint_id",
+        "remark", "ndr_reason", "channel", "amended", "withdrawn", "corrected", "checkpoint_id",
     )  # fmt: skip
     with asked.open() as runtime:
         rows = timeline.of(runtime.database, _only(runtime, ref, account)["shipment_id"])

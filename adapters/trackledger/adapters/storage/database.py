@@ -57,6 +57,14 @@ class Transaction(Reader, Protocol):
         ...
 
 
+class Snapshot(Reader, Protocol):
+    """A moment of one ledger: whatever is read in it was so at once, however much is written meanwhile."""
+
+    def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        """Rows as bare tuples, for the hot paths."""
+        ...
+
+
 class Database(Reader, Protocol):
     """One ledger's schema on one database. Safe to use from several threads."""
 
@@ -65,6 +73,10 @@ class Database(Reader, Protocol):
 
     def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         """Rows as bare tuples, for the hot paths."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """One moment of the ledger, to be read for as long as the block lasts; it holds back no writer."""
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:

@@ -115,6 +115,20 @@ class PostgresTransaction:
             raise InUse from error
 
 
+class PostgresSnapshot:
+    """See `database.Snapshot`."""
+
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
+        self._prefix = prefix
+
+    def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        return _dicts(_execute(self._connection, self._prefix, sql, params))
+
+    def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        return _execute(self._connection, self._prefix, sql, params).fetchall()
+
+
 class PostgresDatabase:
     """A ledger in a schema of its own, reached through one connection pool.
 
@@ -209,6 +223,12 @@ class PostgresDatabase:
         # A plain transaction, not a pipeline: an exception raised here in the client has to roll back.
         with self._connection() as connection, connection.transaction():
             yield PostgresTransaction(connection, self.schema)
+
+    @contextmanager
+    def snapshot(self) -> Generator[PostgresSnapshot]:
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield PostgresSnapshot(connection, self.schema)
 
     def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
         with self._connection() as connection:

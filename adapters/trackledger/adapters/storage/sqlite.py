@@ -95,6 +95,21 @@ class SqliteTransaction:
         """Nothing to do: readers go on with the tables as they were when they began to read."""
 
 
+class SqliteSnapshot:
+    """See `database.Snapshot`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        with _library_errors():
+            return _dicts(_execute(self._connection, sql, params))
+
+    def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        with _library_errors():
+            return _execute(self._connection, sql, params).fetchall()
+
+
 class SqliteDatabase:
     """A ledger in a file of its own: WAL, `synchronous=FULL`, one writing transaction at a time.
 
@@ -201,6 +216,16 @@ class SqliteDatabase:
     def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         with self._reader() as connection:
             return _execute(connection, sql, params).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Generator[SqliteSnapshot]:
+        """The moment is that of the first read in the block."""
+        with self._reader() as connection:
+            connection.execute("BEGIN DEFERRED")
+            try:
+                yield SqliteSnapshot(connection)
+            finally:
+                connection.execute("ROLLBACK")
 
     def any_of(self, column: str, parameter: str) -> str:
         return f"{column} IN (SELECT value FROM json_each(:{parameter}))"
