@@ -324,6 +324,7 @@ def test_timeline_is_in_the_order_of_the_parcels_clock(filled: Cli) -> None:
         "recorded_at": failed["recorded_at"],
         "amended": 0,
         "withdrawn": False,
+        "corrected": 0,
     }
     lines = filled.text("timeline", "TL-20417").splitlines()[2:]
     assert [line.split("  ")[0] for line in lines][7] == "2026-03-05 10:57:55Z"
