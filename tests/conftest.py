@@ -54,6 +54,26 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def places(postgres_server: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes URLs, of either kind, at which there is nothing yet; what comes there is removed afterwards."""
+    import psycopg
+
+    schemas: list[str] = []
+
+    def place(kind: str) -> str:
+        name = f"into_{uuid.uuid4().hex}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        schemas.append(name)
+        return f"{postgres_server}{'&' if '?' in postgres_server else '?'}schema={name}"
+
+    yield place
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        for name in schemas:
+            connection.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE'.encode())
+
+
+@pytest.fixture
 def open_ledger(database_url: str) -> Iterator[Callable[[], Runtime]]:
     """Opens the ledger at `database_url`, again with each call."""
     opened: list[Runtime] = []
@@ -92,7 +112,7 @@ def database(database_url: str) -> Iterator[Database]:
 def cli(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The `trackledger` command on an empty place, in a working directory of its own."""
     monkeypatch.chdir(tmp_path)
-    for name in ("TRACKLEDGER_DB", "TRACKLEDGER_CONFIG", "TRACKLEDGER_FOLLOW_UP"):
+    for name in ("TRACKLEDGER_DB", "TRACKLEDGER_CONFIG", "TRACKLEDGER_FOLLOW_UP", "TRACKLEDGER_ACTOR"):
         monkeypatch.delenv(name, raising=False)
     return Cli(database_url)
 

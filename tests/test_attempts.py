@@ -37,6 +37,11 @@ def test_a_failed_delivery_opens_a_case() -> None:
         last_attempt_at=instant("3 11:00"),
         act_by=instant("4 11:00"),
         because=(failure.key,),
+        rule="waiting",
+        reason_rule="stated_reason",
+        reason_by=failure.key,
+        act_rule="time_to_act",
+        visits=((failure.key, "first_failure"),),
     )
 
 

@@ -91,6 +91,7 @@ def test_status_in_json_of_a_failed_delivery(filled: Cli) -> None:
             "on_time": None,
         },
         "consignment": None,
+        "notes": [],
         "checkpoints": 9,
         "position": 2,
     }
@@ -148,6 +149,7 @@ def test_status_in_json_of_a_parcel_never_picked_up(filled: Cli) -> None:
             "on_time": False,
         },
         "consignment": None,
+        "notes": [],
         "checkpoints": 8,
         "position": 4,
     }
@@ -500,38 +502,3 @@ def test_project_follows_the_ledger_until_it_is_told_to_stop(database_url: str) 
     finally:
         process.kill()
         process.communicate()
-
-
-def test_rebuild_tells_that_nothing_changed(filled: Cli) -> None:
-    before = [filled.json(*args, "--now", NOW) for args in (("stuck",), ("late",), ("ndr",))]
-
-    report = filled.json("rebuild")
-
-    assert [(one["table"], one["rows"], one["only_new"], one["only_old"], one["examples"]) for one in report] == [
-        ("shipments", 2, 0, 0, []),
-        ("timeline", 17, 0, 0, []),
-        ("ndr_cases", 1, 0, 0, []),
-        ("silence", 2, 0, 0, []),
-        ("delivery_dates", 2, 0, 0, []),
-        ("estimates", 3, 0, 0, []),
-    ]
-    assert filled.text("rebuild").splitlines()[0] == "shipments: 2 rows, equal to the old"
-    assert [filled.json(*args, "--now", NOW) for args in (("stuck",), ("late",), ("ndr",))] == before
-
-
-def test_rebuild_of_one_table_tells_what_was_wrong_and_mends_it(filled: Cli, database_url: str) -> None:
-    with open_runtime(Settings(database_url)) as runtime, runtime.database.transaction() as transaction:
-        transaction.execute("DELETE FROM {s}silence WHERE shipment_id = :id", id=ATTEMPTED)
-
-    told = filled.text("rebuild", "silence")
-
-    assert told == f"silence: 2 rows, 1 new or changed, 0 gone or changed, e.g. {ATTEMPTED}\n"
-    assert filled.json("rebuild", "silence")[0]["only_new"] == 0
-
-
-def test_rebuild_of_an_unknown_table_names_those_there_are(filled: Cli) -> None:
-    told = filled.refusal("rebuild", "parcels", code=2)
-
-    assert told == (
-        "no table 'parcels'; use one of: shipments, timeline, ndr_cases, silence, delivery_dates, estimates"
-    )

@@ -36,6 +36,7 @@ def test_ingest_in_json(cli: Cli) -> None:
         "withdrawn": 0,
         "shipments": [ATTEMPTED],
         "reason": "",
+        "erased": False,
     }
 
 

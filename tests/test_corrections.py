@@ -1,6 +1,6 @@
-"""What a person, or a better mapping, reads otherwise: which events follow, and what stands then?"""
+"""What a person reads otherwise: which events follow, and what stands then?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from support.reports import TRACKER, report
 from support.scans import instant, scan, when
 from trackledger.adapters.runtime import Runtime
-from trackledger.domain.corrections import MAX_TEXT, Reading, Rereading
-from trackledger.domain.events import AmendedByHand, Correction, Event, Forgotten, Reread, WithdrawnByHand
+from trackledger.domain.corrections import MAX_TEXT, Reading
+from trackledger.domain.events import AmendedByHand, Correction, Event, Forgotten, WithdrawnByHand
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
 from trackledger.domain.statements import Statements, Told, fold
 
@@ -109,6 +109,9 @@ def test_an_amendment_that_reads_the_same_stores_nothing(told: Runtime) -> None:
         (lambda ledger: ledger.withdraw(ID, ["clickpost:2"], "me", " "), "the reason has 1 characters"),
         (lambda ledger: ledger.withdraw(ID, ["clickpost:2"] * 1001, *WHO), "over the limit of 1,000"),
         (lambda ledger: ledger.note(ID, "x" * (MAX_TEXT + 1), "me"), "the note has 4,001 characters"),
+        (lambda ledger: ledger.note(ID, "two\nlines", "me"), "the note has a control character at place 4"),
+        (lambda ledger: ledger.amend(ID, "clickpost:2", Reading(remark="\x1b[2J"), *WHO), "the remark has a control"),
+        (lambda ledger: ledger.amend(ID, "clickpost:2", Reading(), "me", " "), "the reason has 1 characters"),
         (lambda ledger: ledger.forget(ID, "", "asked for"), "say who you are"),
         (lambda ledger: ledger.forget("nobody", *WHO), "no shipment 'nobody'"),
     ],
@@ -141,49 +144,6 @@ def test_a_withdrawal_by_hand_can_be_undone(told: Runtime) -> None:
 
     assert [t.checkpoint.key for t in said(told).told() if t.withdrawn] == ["clickpost:2"]
     nothing_happened(told, lambda: told.ledger.withdraw(ID, [LOOSE.key], *WHO, undone=True))
-
-
-def rereading(*corrections: Correction) -> Rereading:
-    return Rereading("clickpost", "2", "poll 4 10:00", "ops@shop", corrections)
-
-
-def other_readings() -> Sequence[Any]:
-    same_words = replace(MOVING, milestone=Milestone.CUSTOMS)
-    other_zone = replace(MOVING, occurred=when("3 14:30"), digest="0f" * 8, fingerprint="f0" * 16)
-    loose_zone = replace(LOOSE, occurred=when("3 20:30"), digest="1f" * 8, fingerprint="f1" * 16)
-    loose_known_by_id = replace(LOOSE, id="clickpost:7")
-    return [(MOVING, same_words), (MOVING, other_zone), (LOOSE, loose_zone), (LOOSE, loose_known_by_id)]
-
-
-@pytest.mark.parametrize(("before", "after"), other_readings())
-def test_a_reread_statement_is_found_and_repeated_by_its_new_reading(told: Runtime, before: Any, after: Any) -> None:
-    correction = Correction(before.key, before.digest, after)
-
-    told.ledger.reread(ID, rereading(correction))
-
-    assert last(told) == Reread(
-        recorded_at=last(told).recorded_at,
-        provider="clickpost",
-        mapping="2",
-        message_id="poll 4 10:00",
-        actor="ops@shop",
-        corrections=(correction,),
-    )
-    assert one(told, after.key).checkpoint == after
-    assert len(said(told).told()) == 3
-    again = [after if checkpoint is before else checkpoint for checkpoint in (MOVING, DOOR, LOOSE)]
-    nothing_happened(told, lambda: told.ledger.intake([report(*again, at="5 10:00")]))
-    nothing_happened(told, lambda: told.ledger.reread(ID, rereading(Correction(after.key, after.digest, after))))
-
-
-def test_a_reread_version_that_no_longer_stands_does_not_stand_again(told: Runtime) -> None:
-    newer = scan("delivered", "5 08:00", id="clickpost:1", said="Done")
-    told.ledger.intake([report(newer, at="5 10:00")])
-
-    told.ledger.reread(ID, rereading(Correction("clickpost:1", MOVING.digest, replace(MOVING, digest="0f" * 8))))
-
-    assert one(told, "clickpost:1").checkpoint == newer
-    assert said(told).version("clickpost:1", "0f" * 8) == replace(MOVING, digest="0f" * 8)
 
 
 def test_a_forgotten_shipment_tells_no_free_text(told: Runtime) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from support.scans import IST, instant, scan, when
 from trackledger.domain.checkpoints import Checkpoint, Estimate, EstimateSource
-from trackledger.domain.policies.delivery_dates import DeliveryDates, conclude, count_from, windows
+from trackledger.domain.policies.delivery_dates import DeliveryDates, conclude
 from trackledger.domain.statements import ToldEstimate
 
 
@@ -80,7 +80,7 @@ def test_a_window_of_days_is_late_after_its_last_day() -> None:
 
 def test_an_estimate_with_one_end_is_a_window_of_that_day() -> None:
     for one in (told("carrier", starts="5"), told("carrier", ends="5")):
-        (window,) = windows([one], None)
+        (window,) = dates(one).windows
         assert (window.starts, window.ends) == (date(2025, 3, 5), date(2025, 3, 5))
 
 
@@ -123,7 +123,8 @@ def test_without_a_pickup_service_days_count_from_the_registration() -> None:
 def test_without_a_registration_service_days_count_from_the_oldest_scan() -> None:
     scans = [scan("in_transit", "3 10:00"), scan("info_received", "1 10:00")]
     assert dates(SLA, scans=scans).promised_by == instant("6 00:00")
-    assert count_from(scans, None) == instant("1 10:00")
+    (window,) = dates(SLA, scans=scans).windows
+    assert (window.rules[0], window.counted_by) == ("days_from_first_scan", scans[1].key)
 
 
 def test_the_pickup_of_a_return_starts_no_service_level() -> None:
@@ -133,7 +134,7 @@ def test_the_pickup_of_a_return_starts_no_service_level() -> None:
 
 @pytest.mark.parametrize("days", [(4, None), (None, 4)])
 def test_a_service_level_of_one_number_is_a_window_of_one_day(days: tuple[int | None, int | None]) -> None:
-    (window,) = windows([told("sla", days=days)], instant("1 10:00"))
+    (window,) = dates(told("sla", days=days), registered="1 10:00").windows
     assert (window.starts, window.ends) == (date(2025, 3, 5), date(2025, 3, 5))
 
 
@@ -268,8 +269,6 @@ def test_the_order_of_the_input_is_irrelevant(
 ) -> None:
     shuffled, walked = data.draw(st.permutations(estimates)), data.draw(st.permutations(scans))
     assert dates(*shuffled, scans=walked) == dates(*estimates, scans=scans)
-    base = count_from(scans, None)
-    assert windows(shuffled, base) == windows(estimates, base)
 
 
 @given(some_estimates(), some_scans(), st.none() | st.just("4 12:00"))

@@ -57,8 +57,9 @@ def test_a_healthy_ledger_gets_nothing_but_ok(connected: Cli, database_url: str)
 
     assert {name: state for name, (state, _, _) in found.items()} == dict.fromkeys(
         (
-            "configuration", "account default.clickpost", "database", "clock", "ledger", "shipments", "inbox", "parked",
-            "statuses", "silent providers", "stopped accounts", "poll schedule", "policies",
+            "configuration", "account default.clickpost", "proof", "database", "clock", "ledger", "shipments", "inbox",
+            "parked", "statuses", "silent providers", "stopped accounts", "poll schedule", "policies", "rebuilds",
+            "seal",
         ),
         "ok",
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """A deadline per open shipment: from then on it is stuck, in the way that its milestone makes it stuck."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -30,6 +30,12 @@ def deadline(*scans: Checkpoint, carrier: str = "", service: str = "", policy: S
     return (found.stuck_after - found.quiet_since) / HOUR
 
 
+def told(found: Silence | None) -> tuple[StuckKind, datetime, datetime, str]:
+    """What it says, without the rules that say so."""
+    assert found is not None
+    return found.kind, found.quiet_since, found.stuck_after, found.policy_version
+
+
 @pytest.mark.parametrize(
     ("milestone", "kind", "hours"),
     [
@@ -52,9 +58,8 @@ def deadline(*scans: Checkpoint, carrier: str = "", service: str = "", policy: S
     ],
 )
 def test_each_open_milestone_has_its_own_kind_and_patience(milestone: str, kind: str, hours: int) -> None:
-    assert silence(scan(milestone, "3 10:00")) == Silence(
-        StuckKind(kind), instant("3 10:00"), instant("3 10:00") + hours * HOUR, VERSION
-    )
+    last = instant("3 10:00")
+    assert told(silence(scan(milestone, "3 10:00"))) == (StuckKind(kind), last, last + hours * HOUR, VERSION)
 
 
 def test_every_milestone_is_final_or_has_an_allowance() -> None:
@@ -105,7 +110,7 @@ def test_a_carrier_with_more_patience_than_the_bound_keeps_it() -> None:
 
 
 def test_nothing_heard_counts_from_the_opening() -> None:
-    assert silence() == Silence(StuckKind.NOTHING_HEARD, OPENED, OPENED + 72 * HOUR, VERSION)
+    assert told(silence()) == (StuckKind.NOTHING_HEARD, OPENED, OPENED + 72 * HOUR, VERSION)
 
 
 def test_nothing_heard_and_never_opened_gives_no_deadline() -> None:
@@ -212,7 +217,7 @@ def test_a_pickup_is_waited_for_whatever_happened_before_it_was_asked_for(scans:
 def test_the_wait_for_a_pickup_never_exceeds_its_bound(times: list[str]) -> None:
     found = silence(*(scan("pickup_failed", at) for at in times))
     first, last = min(map(instant, times)), max(map(instant, times))
-    assert found == Silence(StuckKind.NEVER_PICKED_UP, last, min(last + 72 * HOUR, first + 168 * HOUR), VERSION)
+    assert told(found) == (StuckKind.NEVER_PICKED_UP, last, min(last + 72 * HOUR, first + 168 * HOUR), VERSION)
 
 
 @given(some_scans(), st.data())

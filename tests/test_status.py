@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from support.scans import instant, scan
 from trackledger.domain.checkpoints import Checkpoint
@@ -27,8 +28,9 @@ def test_the_latest_scan_is_the_status() -> None:
     transit = scan("in_transit", "2 08:00", location="Delhi", said="Bag received")
     status = concluded(scan("picked_up", "1 18:00", location="Pune"), transit)
     assert status == Status(
-        Milestone.IN_TRANSIT, Leg.FORWARD, instant("2 08:00"), "Delhi", "Bag received", "latest_scan", (transit.key,)
-    )
+        Milestone.IN_TRANSIT, Leg.FORWARD, instant("2 08:00"), "Delhi", "Bag received", "latest_scan", (transit.key,),
+        located_by=transit.key,
+    )  # fmt: skip
 
 
 def test_the_remark_speaks_where_the_provider_gave_no_words() -> None:
@@ -274,8 +276,10 @@ def test_the_day_is_the_local_one() -> None:
 def test_unknown_never_moves_the_status_and_is_no_reason_for_it() -> None:
     transit = scan("in_transit", "2 08:00", location="Delhi", said="Bag received")
     unknown = scan("unknown", "3 08:00", location="Pune", said="Prosessed")
-    assert concluded(transit, unknown) == concluded(transit)
-    assert concluded(unknown) == concluded()
+    status = concluded(transit, unknown)
+    assert replace(status, passed=()) == concluded(transit)
+    assert status.passed == ((unknown.key, "not_understood"),)
+    assert replace(concluded(unknown), passed=()) == concluded()
 
 
 def test_since_is_the_first_scan_of_the_current_run_and_because_holds_the_run() -> None:

@@ -28,6 +28,7 @@ from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
 from trackledger.adapters.storage.database import Database, Transaction
 from trackledger.adapters.storage.recorder import Recorder
+from trackledger.adapters.storage.schema import VaultRow
 from trackledger.domain.batch import Receipt
 from trackledger.domain.checkpoints import Registration, Tracker
 from trackledger.domain.errors import Refused, UsageError
@@ -234,9 +235,10 @@ def test_an_answer_lost_after_the_commit_is_decided_again_without_duplicates(run
             self,
             stored_events: Sequence[StoredEvent],
             links: Sequence[Link],
+            new_keys: Sequence[VaultRow],
             also: Callable[[Transaction], None] | None,
         ) -> list[int] | None:
-            positions = super()._insert(stored_events, links, also)
+            positions = super()._insert(stored_events, links, new_keys, also)
             if not self.lost:
                 self.lost += 1
                 raise OperationalError("the server closed the connection")
@@ -474,9 +476,9 @@ def test_a_role_that_may_not_make_a_schema_is_refused(
 def test_a_url_reaches_what_libpq_reads_in_it(url: str, reaches: dict[str, str]) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
-    from trackledger.adapters.storage.postgres import _split
+    from trackledger.adapters.storage.postgres import split_url
 
-    assert reaches.items() <= conninfo_to_dict(_split(url)[0]).items()
+    assert reaches.items() <= conninfo_to_dict(split_url(url)[0]).items()
 
 
 class Victim:

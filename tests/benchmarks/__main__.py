@@ -99,7 +99,7 @@ def compare(kind: str, runtime: Runtime, plain: PlainPostgres | PlainSqlite, shi
     pump.time(total, runtime.projector.catch_up)
     told("projection into all tables", pump)
     anew = Stopwatch()
-    anew.time(total, rebuild, runtime.store)
+    anew.time(total, rebuild, runtime.rebuilds)
     told("rebuild of all tables", anew)
     trickle, trickle_hand, trickle_pump = Stopwatch(), Stopwatch(), Stopwatch()
     for batch in batches(shipments // 4, per_report=1, first=20_000_000):
@@ -132,7 +132,7 @@ def growth(kind: str, runtime: Runtime, checkpoints: int) -> None:
     pump.time(checkpoints, runtime.projector.catch_up)
     say(f"  projection of all      {pump.rate:>10,.0f} /s   peak memory {memory():.0f} MiB")
     anew = Stopwatch()
-    anew.time(checkpoints, rebuild, runtime.store)
+    anew.time(checkpoints, rebuild, runtime.rebuilds)
     say(f"  rebuild of all         {anew.rate:>10,.0f} /s   peak memory {memory():.0f} MiB")
 
 

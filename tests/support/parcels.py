@@ -14,6 +14,11 @@ def parcel(number: int) -> Tracker:
     return Tracker("clickpost", f"4:P{number}", "Delhivery", f"P{number}")
 
 
+def parcel_id(number: int) -> str:
+    """The id of its shipment."""
+    return f"default:clickpost:4:P{number}"
+
+
 def journey(number: int) -> list[Checkpoint]:
     """Every scan of a parcel, one a day; one in three has no id."""
     return [

@@ -110,19 +110,29 @@ def _set_when_there(flag: Event, path: str) -> None:
     flag.set()
 
 
-def read_until(url: str, stop: str, shipments: int, lines: int) -> int:
+def read_until(url: str, stop: str) -> int:
     """Ask every table and view over and over until the file `stop` is there; how often.
 
-    Fails when one is missing or holds less than it did at first.
+    Fails when one is missing, holds less than it did before, as nothing is ever taken back, or is of another moment
+    than the others that are read with it: `shipments` says how many lines of `timeline` it has.
     """
     times = 0
+    seen = {"shipments": 0, "timeline": 0, "delivery_dates": 0, "estimates": 0}
+    whole = """SELECT (SELECT COUNT(*) FROM {s}timeline WHERE NOT withdrawn) AS lines,
+                      (SELECT COALESCE(SUM(checkpoints), 0) FROM {s}shipments) AS counted"""
     with open_runtime(Settings(url)) as runtime:
         while not Path(stop).exists():
-            assert runtime.store.read("SELECT COUNT(*) AS n FROM {s}shipments")[0]["n"] >= shipments
-            assert runtime.store.read("SELECT COUNT(*) AS n FROM {s}timeline")[0]["n"] >= lines
+            for name, before in seen.items():
+                seen[name] = runtime.store.read(f"SELECT COUNT(*) AS n FROM {{s}}{name}")[0]["n"]
+                assert seen[name] >= before
             for one, other in (("shipments", "timeline"), ("timeline", "shipments")):
                 joined = f"SELECT COUNT(*) AS n FROM {{s}}{one} a JOIN {{s}}{other} b ON a.shipment_id = b.shipment_id"
-                assert runtime.store.read(joined)[0]["n"] >= lines
+                assert runtime.store.read(joined)[0]["n"] >= seen["timeline"]
+            assert len({int(number) for number in runtime.store.read(whole)[0].values()}) == 1
+            with runtime.database.snapshot() as snapshot:
+                (counted,) = snapshot.read("SELECT COALESCE(SUM(checkpoints), 0) AS n FROM {s}shipments")
+                time.sleep(0.01)
+                assert snapshot.read("SELECT COUNT(*) AS n FROM {s}timeline WHERE NOT withdrawn") == [counted]
             for view in VIEWS:
                 runtime.store.read(f"SELECT COUNT(*) AS n FROM {{s}}{view.name}")
             times += 1
@@ -176,6 +186,24 @@ def take_messages(url: str, batch: int, claim_seconds: float, stop: str = "") ->
         intake = Intake(runtime.inbox, runtime.ledger, follow_up, batch=batch, claim_seconds=claim_seconds)
         intake.run(flag, lambda message, outcome: taken.append(outcome))
     return [outcome.message_id for outcome in taken], sum(outcome.recorded for outcome in taken)
+
+
+def forget_and_hang(url: str, shipment_id: str, before: str, flag: str) -> None:
+    """Forget a shipment as far as the step `before`, touch the flag, and do nothing more."""
+
+    def hang(*_: object) -> None:
+        Path(flag).touch()
+        time.sleep(600)
+
+    with open_runtime(Settings(url, privacy="sealed")) as runtime:
+        steps = {
+            "event": (runtime.ledger, "forget"),
+            "rows": (runtime.projector, "catch_up"),
+            "deletion": (runtime.forgetting, "_erase"),
+            "scrubbing": (runtime.database, "scrub"),
+        }
+        setattr(*steps[before], hang)
+        runtime.forgetting.scrub([runtime.forgetting.forget(shipment_id, "clerk@shop", "asked to")])
 
 
 def in_a_doomed_transaction(url: str, flag: str) -> None:

@@ -27,7 +27,7 @@ from trackledger.adapters.providers.asking import (
 )
 from trackledger.adapters.runtime import Runtime
 from trackledger.adapters.settings import ProviderAccount
-from trackledger.domain.errors import UsageError
+from trackledger.domain.errors import UsageError, traced
 
 TRIES = 3
 """Calls in quick succession while none is answered."""
@@ -143,7 +143,8 @@ class Caller:
             self._heed(error)
             raise
         except Exception as error:
-            log.exception("a call to %s failed unforeseen; report this", self.pair[1])
+            log.error("a call to %s failed unforeseen; report this: %s", self.pair[1], traced(error))
+            log.debug("a call to %s failed", self.pair[1], exc_info=error)
             self.count("Unforeseen")
             raise Unforeseen(f"{self.pair[1]}: the call failed unforeseen ({type(error).__name__})") from None
         self._unanswered = 0

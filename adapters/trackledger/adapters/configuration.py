@@ -17,7 +17,7 @@ from trackledger.adapters.clock import Clock
 from trackledger.adapters.follow_up import FollowUp
 from trackledger.adapters.misconfigured import Place, entries, looks_secret, read_toml, section, unknown
 from trackledger.adapters.providers import PROVIDERS
-from trackledger.adapters.settings import Retention, ServerSettings
+from trackledger.adapters.settings import Privacy, Proof, Retention, ServerSettings
 from trackledger.domain.checkpoints import tracker_key
 from trackledger.domain.errors import InvalidStatement, UsageError
 
@@ -35,6 +35,13 @@ Variable = Annotated[
         "not belong into the file",
     ),
 ]
+VerifierKey = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[^\s+]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}\Z",
+        description="a verifier key, name+id+base64 in quotes, as `trackledger seal --new-key NAME` prints it",
+    ),
+]
 EndpointName = Annotated[
     str,
     Meta(
@@ -43,6 +50,7 @@ EndpointName = Annotated[
         '`python -c "import secrets; print(secrets.token_urlsafe(24))"`',
     ),
 ]
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _DAYS = 'a number of days above 0 and up to 36500, or "forever"'
 Days = Annotated[Annotated[float, Meta(gt=0, le=36_500)] | Literal["forever"], Meta(description=_DAYS)]
 Instant = Annotated[datetime, Meta(tz=True, description="a time with its zone, such as 2026-11-21T09:30:00Z")]
@@ -105,6 +113,23 @@ class RetentionSection(Struct, frozen=True, forbid_unknown_fields=True):
     discarded: Days = 30
 
 
+class ProofSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the ledger is sealed and whose heads are believed."""
+
+    origin: Annotated[
+        str, Meta(pattern=r"\A[!-~]{0,200}\Z", description="a name of the ledger without blanks, in quotes")
+    ] = ""
+    key_env: Variable | None = None
+    verifier_keys: Annotated[
+        tuple[VerifierKey, ...],
+        Meta(max_length=100, description="a list of verifier keys, as `trackledger seal --new-key NAME` prints them"),
+    ] = ()
+    seal_every: Annotated[
+        str,
+        Meta(pattern=r"\A[1-9][0-9]{0,4}(s|min|h|d)\Z", description='a span such as "15min", "1h" or "1d", in quotes'),
+    ] = "1h"
+
+
 class ClockSection(Struct, frozen=True, forbid_unknown_fields=True):
     """The clock of a rehearsal."""
 
@@ -120,9 +145,11 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description=_URL),
     ] = None
     withdraws: Annotated[tuple[str, ...] | None, Meta(description='a list of providers, such as ["shiplemon"]')] = None
+    privacy: Annotated[Privacy | None, Meta(description='"open" or "sealed", in quotes')] = None
     follow_up: Annotated[dict[str, Any] | None, Meta(description='a table, such as { rye = "aftership" }')] = None
     server: Annotated[ServerSettings, Meta(description="a table")] = ServerSettings()
     retention: Annotated[RetentionSection, Meta(description="a table")] = RetentionSection()
+    proof: Annotated[ProofSection, Meta(description="a table")] = ProofSection()
     clock: Annotated[ClockSection | None, Meta(description="a table")] = None
     policies: Annotated[dict[str, Any] | None, Meta(description="a table")] = None
     accounts: Annotated[dict[str, Any], Meta(description="tables, each begun by [accounts.NAME.PROVIDER]")] = {}
@@ -134,11 +161,13 @@ class Configuration(Struct, frozen=True):
     file: Path
     server: ServerSettings
     retention: Retention
+    proof: Proof
     clock: Clock
     connections: tuple[Connection, ...]
     database: str | None = None
     follow_up: Mapping[str, str] | None = None
     withdraws: tuple[str, ...] | None = None
+    privacy: Privacy | None = None
     policies: "Policies | None" = None
 
 
@@ -155,17 +184,25 @@ def load(file: Path) -> Configuration:
         file,
         said.server,
         Retention(*map(_span, astuple(said.retention))),
+        _proof(said.proof),
         Clock(said.clock.world, said.clock.real, said.clock.speed, said.clock.ends) if said.clock else Clock(),
         tuple(_connections(said.accounts, place.key("accounts"))),
         None if said.database is None else _database(said.database, file, place.key("database")),
         None if said.follow_up is None else _follow_up(said.follow_up, place.key("follow_up")),
         None if said.withdraws is None else _providers(said.withdraws, place.key("withdraws")),
+        said.privacy,
         policies,
     )
 
 
 def _span(days: float | str) -> timedelta | None:
     return None if isinstance(days, str) else timedelta(days=days)
+
+
+def _proof(said: ProofSection) -> Proof:
+    unit = said.seal_every.lstrip("0123456789")
+    every = timedelta(seconds=int(said.seal_every.removesuffix(unit)) * _SECONDS[unit])
+    return Proof(said.origin, said.key_env or "", "", said.verifier_keys, every)
 
 
 def _database(url: str, file: Path, place: Place) -> str:

@@ -38,14 +38,15 @@ _FREE = f"{_WAITING} AND (claimed_until IS NULL OR claimed_until <= :now)"
 _ANY_FREE = f"SELECT 1 FROM {{s}}messages WHERE {_FREE} LIMIT 1"
 # Without statistics, as in a young table, PostgreSQL would sort all that waits for each batch of it.
 _IN_ORDER = "SELECT set_config('enable_bitmapscan', 'off', TRUE), set_config('enable_sort', 'off', TRUE)"
-_ENVELOPE = """message_id, provider, account, channel, state, reason, received_at, last_received_at, times, tries,
+ENVELOPE = """message_id, provider, account, channel, state, reason, received_at, last_received_at, times, tries,
   context, headers"""
 _DIED = f"its pump ended {MAX_TRIES} times before it was done with it; see why in the log of the pump, then retry it"
 
 
 class Outcome(Struct, frozen=True):
     """What became of one message. `state` is `done`, `ignored`, `parked`, `discarded` for one that is not to be read
-    any more, or `refused` for what was never kept; all but the first say why in `reason`."""
+    any more, or `refused` for what was never kept; all but the first say why in `reason`. One that speaks of a forgotten
+    shipment is `erased`."""
 
     message_id: str
     state: str
@@ -55,6 +56,7 @@ class Outcome(Struct, frozen=True):
     withdrawn: int = 0
     shipments: tuple[str, ...] = ()
     reason: str = ""
+    erased: bool = False
 
 
 class Claimed(Struct, frozen=True):
@@ -182,7 +184,7 @@ class Inbox:
                 )
 
     def _free(self, transaction: Transaction, now: datetime, limit: int) -> list[dict[str, Any]]:
-        free = f"""SELECT {_ENVELOPE}, length(body) AS bytes FROM {{s}}messages WHERE {_FREE}
+        free = f"""SELECT {ENVELOPE}, length(body) AS bytes FROM {{s}}messages WHERE {_FREE}
                    ORDER BY received_at, message_id LIMIT :limit"""
         if self._is_sqlite:
             return transaction.read(free, now=now, limit=limit)
@@ -197,15 +199,26 @@ class Inbox:
             ids=[row["message_id"] for row in chosen],
         )
         bodies = {row["message_id"]: row["body"] for row in claimed}
-        return [Claimed(_message(row, bodies[row["message_id"]]), row["times"], row["tries"] + 1) for row in chosen]
+        return [
+            Claimed(stored_message(row, bodies[row["message_id"]]), row["times"], row["tries"] + 1) for row in chosen
+        ]
 
     @staticmethod
     def settle(transaction: Transaction, settled: Iterable[tuple[Claimed, Outcome]]) -> None:
         """Note what became of messages, in the transaction that stores their events.
 
         One that has arrived again since it was claimed goes on waiting, and one that somebody else has settled in the
-        meantime, because a claim ran out, stays as it is.
+        meantime, because a claim ran out, stays as it is. One that is not to be kept is deleted.
         """
+        settled = list(settled)
+        transaction.execute_many(
+            "DELETE FROM {s}messages WHERE message_id = :id AND state = 'waiting' AND times = :times",
+            [
+                {"id": outcome.message_id, "times": claimed.times}
+                for claimed, outcome in sorted(settled, key=lambda pair: pair[1].message_id)
+                if outcome.erased
+            ],
+        )
         transaction.execute_many(
             """UPDATE {s}messages SET state = CASE WHEN times = :times THEN :state ELSE state END,
                  reason = :reason, recorded = :recorded, amended = :amended, repeated = :repeated,
@@ -239,6 +252,11 @@ class Inbox:
                 id=claimed.message.message_id,
                 times=claimed.times,
             )
+
+    def read(self, message_id: str) -> Message | None:
+        """One kept message; None where it is not kept any more."""
+        found = self._database.read(f"SELECT {ENVELOPE}, body FROM {{s}}messages WHERE message_id = :id", id=message_id)
+        return stored_message(found[0], bytes(found[0]["body"])) if found else None
 
     def waiter(self) -> "Waiter":
         """Something that sleeps until messages may have arrived."""
@@ -298,7 +316,8 @@ def _together(free: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return chosen
 
 
-def _message(row: dict[str, Any], body: bytes) -> Message:
+def stored_message(row: Mapping[str, Any], body: bytes) -> Message:
+    """The message of a row of `messages` that has the columns of `ENVELOPE`, and its bytes."""
     kept = Message(
         row["message_id"],
         row["provider"],
@@ -312,7 +331,7 @@ def _message(row: dict[str, Any], body: bytes) -> Message:
     return replace(kept, received_at=_received_at(kept, row))
 
 
-def _received_at(arrived: Message, kept: dict[str, Any]) -> datetime:
+def _received_at(arrived: Message, kept: Mapping[str, Any]) -> datetime:
     """A webhook that was delivered again says what it said the first time, so it keeps the time of its first arrival.
     A poll that was answered the same again confirms it for its own time."""
     first: datetime = kept["received_at"]

@@ -14,7 +14,7 @@ from trackledger.adapters.providers.base import Message
 from trackledger.adapters.storage.database import Transaction
 from trackledger.domain.batch import Receipt
 from trackledger.domain.checkpoints import Report
-from trackledger.domain.errors import Contended, Ignored, InvalidStatement, Unreadable
+from trackledger.domain.errors import Contended, Ignored, InvalidStatement, Unreadable, traced
 from trackledger.domain.ledger import MAX_BATCH, Ledger
 
 BATCH = 500
@@ -50,6 +50,8 @@ class Intake:
     is one with a shipment that cannot be decided; neither holds back another, nor the other parcels that the message
     tells of. When a batch fails in a way that nobody foresaw, its messages are taken one by one, and the one that fails
     again is parked.
+
+    What a message says of a forgotten shipment is left out, and the message is not kept once it is taken in.
 
     Any number of pumps may run, and any may be killed at any point: `claim_seconds` later another does its work.
     """
@@ -146,7 +148,7 @@ class Intake:
         outcomes: list[Outcome] = []
         batch: list[Read] = []
         size = 0
-        for read in map(self._read, claims):
+        for read in map(self.read, claims):
             if batch and size + len(read.reports) > MAX_BATCH:
                 outcomes += self._record(batch)
                 batch, size = [], 0
@@ -154,13 +156,15 @@ class Intake:
             size += len(read.reports)
         return outcomes + (self._record(batch) if batch else [])
 
-    def _read(self, claimed: Claimed) -> Read:
+    def read(self, claimed: Claimed) -> Read:
+        """What a message says by today's mapping; nothing of it is recorded. Whatever is wrong with it is its outcome."""
         try:
             return self._reports(claimed)
         except Ignored as ignored:
             return Read(claimed, [], "ignored", str(ignored))
         except Exception as error:
-            log.exception("message %s cannot be normalized", claimed.message.message_id)
+            log.error("message %s cannot be normalized: %s", claimed.message.message_id, traced(error))
+            log.debug("message %s cannot be normalized", claimed.message.message_id, exc_info=error)
             return Read(claimed, [], "parked", _unforeseen(claimed.message, "read", error))
 
     def _reports(self, claimed: Claimed) -> Read:
@@ -187,7 +191,8 @@ class Intake:
             if len(batch) > 1:
                 return [outcome for read in batch for outcome in self._record([read])]
             message = batch[0].claimed.message
-            log.exception("message %s cannot be recorded", message.message_id)
+            log.error("message %s cannot be recorded: %s", message.message_id, traced(error))
+            log.debug("message %s cannot be recorded", message.message_id, exc_info=error)
             return self._record_together(
                 [Read(batch[0].claimed, [], "parked", _unforeseen(message, "recorded", error))]
             )
@@ -200,7 +205,8 @@ class Intake:
             remaining = iter(receipts)
             outcomes[:] = [_outcome(read, [next(remaining) for _ in read.reports]) for read in batch]
             self._inbox.settle(transaction, zip([read.claimed for read in batch], outcomes, strict=True))
-            self._also(transaction, [read.claimed.message for read in batch])
+            kept = (read for read, outcome in zip(batch, outcomes, strict=True) if not outcome.erased)
+            self._also(transaction, [read.claimed.message for read in kept])
 
         self._ledger.intake(reports, also=settle)
         return outcomes
@@ -212,14 +218,21 @@ def _unforeseen(message: Message, done: str, error: Exception) -> str:
 
 
 def _outcome(read: Read, receipts: list[Receipt]) -> Outcome:
-    errors = [f"{receipt.shipment_id}: {receipt.error}" for receipt in receipts if receipt.error]
+    errors = [
+        f"{receipt.shipment_id}: {receipt.error}" for receipt in receipts if receipt.error and not receipt.forgotten
+    ]
+    forgotten = list(dict.fromkeys(receipt.shipment_id for receipt in receipts if receipt.forgotten))
+    state = "parked" if errors else read.state
+    if state == "done" and forgotten and all(receipt.forgotten for receipt in receipts):
+        state = "ignored"
     return Outcome(
         read.claimed.message.message_id,
-        "parked" if errors else read.state,
+        state,
         sum(r.recorded for r in receipts),
         sum(r.amended for r in receipts),
         sum(r.repeated for r in receipts),
         sum(r.withdrawn for r in receipts),
         tuple(dict.fromkeys(r.shipment_id for r in receipts if not r.error)),
-        "; ".join([read.reason] * bool(read.reason) + errors),
+        "; ".join([read.reason] * bool(read.reason) + errors + [f"{one} was forgotten" for one in forgotten]),
+        bool(forgotten) and state != "parked",
     )

@@ -8,6 +8,7 @@ from trackledger.adapters.providers import provider
 from trackledger.adapters.providers.base import Message
 from trackledger.adapters.schedule import Pair, Schedule
 from trackledger.adapters.storage.database import Transaction
+from trackledger.domain.errors import traced
 
 log = logging.getLogger("trackledger.poller")
 
@@ -35,6 +36,7 @@ class Pokes:
 def _poked(message: Message) -> Sequence[str]:
     try:
         return provider(message.provider).pokes(message)
-    except Exception:
-        log.exception("message %s cannot be looked at for hints; report this", message.message_id)
+    except Exception as error:
+        log.error("message %s cannot be looked at for hints; report this: %s", message.message_id, traced(error))
+        log.debug("message %s cannot be looked at for hints", message.message_id, exc_info=error)
         return ()

@@ -18,7 +18,7 @@ from trackledger.adapters.schedule import Schedule
 from trackledger.adapters.scheduling import Scheduler
 from trackledger.adapters.sweeps import Sweeps
 from trackledger.domain.checkpoints import Registration, Tracker
-from trackledger.domain.errors import InvalidStatement
+from trackledger.domain.errors import InvalidStatement, traced
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the ledger for trackers that are new, unless a commit wakes it."""
@@ -117,8 +117,9 @@ class Poller:
             except PersistenceError as error:
                 log.warning("asking could not go on and will be tried again: %s", error)
                 rest = RESTING
-            except Exception:
-                log.exception("asking failed unforeseen and will be tried again; report this")
+            except Exception as error:
+                log.error("asking failed unforeseen and will be tried again; report this: %s", traced(error))
+                log.debug("asking failed", exc_info=error)
                 rest = RESTING
             self._stop.wait(rest)
 

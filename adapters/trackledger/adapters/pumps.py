@@ -1,4 +1,4 @@
-"""How does one process do all the work beside the server: ask, take in, and keep the tables?"""
+"""How does one process do all the work beside the server: ask, take in, keep the tables, and seal?"""
 
 import logging
 from collections.abc import Callable, Generator
@@ -11,6 +11,7 @@ from trackledger.adapters.metrics import Metrics
 from trackledger.adapters.poller import Poller
 from trackledger.adapters.providers.base import Message
 from trackledger.adapters.runtime import Runtime
+from trackledger.domain.errors import traced
 
 RESTING = 5.0
 """Seconds after which a pump that ended unforeseen begins again."""
@@ -23,12 +24,14 @@ log = logging.getLogger("trackledger.pumps")
 
 @contextmanager
 def pumping(runtime: Runtime, metrics: Metrics) -> Generator[None]:
-    """Poller, intake and projector, each in threads of its own, until the end of the block, which waits for them.
+    """Poller, intake, projector, and a sealer where there is a key for it, each in threads of its own, until the end of
+    the block, which waits for them.
 
     Each can be killed at any point, and others of their kind may run in other processes. Raises `UsageError` for
     credentials that cannot be right.
     """
     stop = Flag()
+    sealer = runtime.sealer if runtime.settings.proof.key else None
     poller = Poller(runtime, metrics, stop)
 
     def told(message: Message, outcome: Outcome) -> None:
@@ -39,6 +42,8 @@ def pumping(runtime: Runtime, metrics: Metrics) -> Generator[None]:
         "intake": lambda: runtime.intake.run(stop, told),
         "projector": lambda: runtime.projector.run(stop, LOOKS_UP),
     }
+    if sealer is not None:
+        pumps["sealer"] = lambda: sealer.run(stop, runtime.settings.proof.seal_every)
     # Made here, as threads that ask for a part at once would make it twice.
     _ = runtime.ledger, runtime.store, runtime.inbox
     threads = [Thread(target=_go_on, args=(name, pump, stop), name=name) for name, pump in pumps.items()]
@@ -58,6 +63,7 @@ def _go_on(name: str, pump: Callable[[], None], stop: Flag) -> None:
     while not stop.is_set():
         try:
             pump()
-        except Exception:
-            log.exception("the %s failed unforeseen and begins again; report this", name)
+        except Exception as error:
+            log.error("the %s failed unforeseen and begins again; report this: %s", name, traced(error))
+            log.debug("the %s failed", name, exc_info=error)
             stop.wait(RESTING)

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Self
 
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
+from trackledger.domain.errors import UsageError
 
 if TYPE_CHECKING:
+    from trackledger.adapters.forgetting import Forgetting
     from trackledger.adapters.inbox import Inbox
     from trackledger.adapters.intake import Intake
     from trackledger.adapters.kept import Kept
+    from trackledger.adapters.proof.sealer import Sealer
     from trackledger.adapters.storage.database import Database
+    from trackledger.adapters.storage.rebuilds import Rebuilds
     from trackledger.adapters.storage.store import TableStore
     from trackledger.domain.ledger import Ledger
     from trackledger.projections.projector import Projector
@@ -30,6 +34,10 @@ class Runtime:
         from trackledger.adapters.storage.recorder import Recorder
         from trackledger.domain.ledger import Ledger
 
+        if self.settings.privacy == "sealed":
+            from trackledger.adapters.storage.vault import new_key
+
+            return Ledger(Recorder(self.database), withdraws=self.settings.withdraws, new_key=new_key)
         return Ledger(Recorder(self.database), withdraws=self.settings.withdraws)
 
     @cached_property
@@ -40,11 +48,34 @@ class Runtime:
         return TableStore(self.database)
 
     @cached_property
+    def rebuilds(self) -> "Rebuilds":
+        """What makes the tables anew."""
+        from trackledger.adapters.storage.rebuilds import Rebuilds
+
+        return Rebuilds(self.database, self.store)
+
+    @cached_property
     def projector(self) -> "Projector":
         """The pump between the two."""
         from trackledger.projections.projector import Projector
 
         return Projector(self.store, self.settings.policies)
+
+    @cached_property
+    def sealer(self) -> "Sealer":
+        """What signs the ledger as it is. Raises `UsageError` where there is no key for that."""
+        from trackledger.adapters.proof.heads import trust
+        from trackledger.adapters.proof.notes import signing_key
+        from trackledger.adapters.proof.sealer import Sealer
+
+        proof = self.settings.proof
+        if not proof.key:
+            raise UsageError(
+                "there is no key to sign with, and without a signature the ledger proves nothing to others; make one "
+                "with `trackledger seal --new-key NAME` and name its environment variable as key_env in [proof]"
+            )
+        key = signing_key(proof.key, f"the environment variable {proof.key_env}")
+        return Sealer(self.database, key, trust(proof))
 
     @cached_property
     def inbox(self) -> "Inbox":
@@ -70,6 +101,13 @@ class Runtime:
 
         pokes = Pokes(Schedule(self.database), self.settings.clock)
         return Intake(self.inbox, self.ledger, FollowUp(self.settings.follow_up), also=pokes)
+
+    @cached_property
+    def forgetting(self) -> "Forgetting":
+        """What takes a person out of the ledger."""
+        from trackledger.adapters.forgetting import Forgetting
+
+        return Forgetting(self.database, self.ledger, self.inbox, self.projector)
 
     def close(self) -> None:
         """Close the database."""

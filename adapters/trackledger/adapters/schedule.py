@@ -13,6 +13,7 @@ from trackledger.adapters.storage.database import Database, Transaction
 from trackledger.adapters.storage.schema import SCHEDULE, ScheduleRow
 from trackledger.domain.checkpoints import Tracker, tracker_key
 from trackledger.domain.errors import InvalidStatement
+from trackledger.domain.events import FORGOTTEN
 from trackledger.domain.milestones import Milestone
 from trackledger.projections.table import Reader
 
@@ -25,6 +26,10 @@ _FREE = """provider = :provider AND account = :account AND state = 'asking'
 _DUE = f"{_FREE} AND due_at <= :now"
 _SETTLED = ("tracker", "state", "reason", "due_at", "leased_until", "failures", "unknown", "unchanged", "asked")
 _LATEST = ("asked_at", "outcome", "digest", "followed")
+OF_FORGOTTEN = f"""EXISTS (SELECT 1 FROM {{s}}stored_events e
+  WHERE e.originator_id = %s AND e.topic = '{FORGOTTEN}')"""
+"""The condition that the shipment with an id was forgotten."""
+
 _POKED = "CASE WHEN asked_at > :lately THEN :later ELSE :now END"
 
 Pair = tuple[str, str]
@@ -98,7 +103,7 @@ class Schedule:
 
     def poke(self, transaction: Transaction, hints: Mapping[Pair, Iterable[str]], now: datetime, reason: str) -> None:
         """Make references of an account at a provider due at once, also those that are not asked about any more, and
-        such as are not scheduled yet where the account is asked at all."""
+        such as are not scheduled yet where the account is asked at all; never those of forgotten shipments."""
         accounts = transaction.read("SELECT account, provider FROM {s}poll_accounts")
         asked = {(row["account"], row["provider"]) for row in accounts}
         keys: dict[str, tuple[Pair, Tracker]] = {}
@@ -108,6 +113,8 @@ class Schedule:
                     keys[tracker_key(*pair, reference)] = (pair, Tracker(pair[1], reference))
                 except InvalidStatement:
                     continue  # whatever it is, it names no tracker
+        for tracker in self._of_forgotten(transaction, list(keys)):
+            del keys[tracker]
         new = [(pair[0], "", tracker) for pair, tracker in keys.values() if pair in asked]
         self.add(transaction, new, now, reason)
         machine = datetime.now(UTC)
@@ -118,14 +125,33 @@ class Schedule:
             [{"tracker": key, "reason": reason, **times} for key in sorted(keys)],
         )
 
+    def _of_forgotten(self, reader: Reader, trackers: Sequence[str]) -> list[str]:
+        """Which of these trackers feed shipments that were forgotten."""
+        found = reader.read(
+            f"""SELECT l.tracker FROM {{s}}tracker_links l WHERE {self._database.any_of("l.tracker", "trackers")}
+                AND {OF_FORGOTTEN % "l.shipment_id"}""",
+            trackers=list(trackers),
+        )
+        return [row["tracker"] for row in found]
+
+    def forget(self, transaction: Transaction, shipment_id: str) -> int:
+        """Stop asking about a shipment, for ever; how many trackers that stops. An answer under way changes nothing."""
+        return transaction.execute(
+            """UPDATE {s}poll_schedule SET state = 'stopped', reason = :reason, leased_until = NULL
+               WHERE shipment_id = :id AND (state <> 'stopped' OR reason <> :reason OR leased_until IS NOT NULL)""",
+            reason="the shipment was forgotten",
+            id=shipment_id,
+        )
+
     def again(self, shipment_ids: Sequence[str], now: datetime) -> int:
         """Make all trackers of these shipments due at once, also those that are not asked about any more; how many.
-        What was counted against them is forgotten."""
+        What was counted against them is forgotten; of a shipment that was forgotten nothing is asked again."""
         with self._database.transaction() as transaction:
             return transaction.execute(
                 f"""UPDATE {{s}}poll_schedule SET state = 'asking', reason = 'somebody wants to know', due_at = :now,
                       failures = 0, unknown = 0, unchanged = 0
-                    WHERE {self._database.any_of("shipment_id", "ids")}""",
+                    WHERE {self._database.any_of("shipment_id", "ids")}
+                      AND NOT {OF_FORGOTTEN % "poll_schedule.shipment_id"}""",
                 ids=list(shipment_ids),
                 now=now,
             )

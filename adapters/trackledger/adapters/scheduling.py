@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from trackledger.adapters.schedule import COLUMNS, Pair, Schedule
+from trackledger.adapters.schedule import COLUMNS, OF_FORGOTTEN, Pair, Schedule
 from trackledger.adapters.storage.database import Database, Transaction
 from trackledger.adapters.storage.schema import LINKS, ScheduleRow
 from trackledger.domain.checkpoints import Tracker
@@ -99,7 +99,8 @@ class Scheduler:
         """Schedule what feeds these shipments at these accounts."""
         found = transaction.read(
             f"""SELECT {", ".join(f"l.{name}" for name in LINKS.names)} FROM {self._database.each("ids")}
-                {self._database.look_up("tracker_links", "l", "shipment_id", "k.value")}""",
+                {self._database.look_up("tracker_links", "l", "shipment_id", "k.value")}
+                WHERE NOT {OF_FORGOTTEN % "k.value"}""",
             ids=list(shipment_ids),
         )
         links = [link for link in (Link(**row) for row in found) if (link.account, link.provider) in pairs]

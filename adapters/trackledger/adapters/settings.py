@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import asdict, replace
@@ -25,6 +25,10 @@ CONFIGURATION = "trackledger.toml"
 
 FOLLOW_UP = {"rye": "aftership"}
 """Rye itself names AfterShip as one to ask about the numbers that it announces."""
+
+
+Privacy = Literal["open", "sealed"]
+"""Whether the free text of shipments that are opened from now on is stored in the open or sealed under their keys."""
 
 
 class ProviderAccount(Struct, frozen=True):
@@ -67,23 +71,47 @@ class Retention(Struct, frozen=True):
     discarded: timedelta | None = timedelta(days=30)
 
 
+class Proof(Struct, frozen=True):
+    """How the ledger is sealed, and whose heads are believed.
+
+    `key` is the private key from the environment variable `key_env`, empty where it is not there; `origin` is the name
+    of the ledger in its heads, where it is not that of the key. `verifier_keys` are those of earlier keys and of others
+    who seal.
+    """
+
+    origin: str = ""
+    key_env: str = ""
+    key: str = ""
+    verifier_keys: tuple[str, ...] = ()
+    seal_every: timedelta = timedelta(hours=1)
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Proof(origin={self.origin!r}, key_env={self.key_env!r}, verifier_keys={self.verifier_keys!r})"
+
+
 class Settings(Struct, frozen=True):
     """`database` is the URL of the ledger; `allow_volatile` opens a PostgreSQL that can lose acknowledged events.
 
     `follow_up` says who is followed for the parcels of a provider that announces a number and tells no journey.
     `withdraws` are the providers whose answers are whole histories, in which a row that is missing was taken back:
     Shiplemon replaces a history as a whole; of the others' it is not documented. `policies` is None for our own.
+    `privacy` is about shipments that are opened from now on; those that are there stay as they were opened. `actor` is
+    who corrects by hand where nobody is named.
     """
 
     database: str = DATABASE
     allow_volatile: bool = False
     follow_up: Mapping[str, str] = field(default_factory=lambda: dict(FOLLOW_UP))
     withdraws: tuple[str, ...] = ("shiplemon",)
+    privacy: Privacy = "open"
     accounts: tuple[ProviderAccount, ...] = ()
     server: ServerSettings = ServerSettings()
     retention: Retention = Retention()
+    proof: Proof = Proof()
     clock: Clock = Clock()
     policies: "Policies | None" = None
+    actor: str = ""
 
     def __repr__(self) -> str:
         """Without the password that a database URL may hold."""
@@ -97,26 +125,30 @@ def from_environment(
     config: str | None = None,
     *,
     outside: bool = False,
+    sealing: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """What was asked for explicitly, else what the environment says, else the configuration file, else the defaults.
 
     The database is `TRACKLEDGER_DB`, else `database` in the file, else `trackledger.db` in the working directory.
-    `TRACKLEDGER_FOLLOW_UP` replaces the follow-up providers, as `rye=aftership`; `none` means nobody. Accounts and
-    their secrets are resolved only for those who go `outside`, so that a missing one stops nobody else. Raises
+    `TRACKLEDGER_FOLLOW_UP` replaces the follow-up providers, as `rye=aftership`; `none` means nobody.
+    `TRACKLEDGER_ACTOR` is who corrects by hand. Accounts and their secrets are resolved only for those who go
+    `outside`, so that a missing one stops nobody else; and only those who are `sealing` miss the key for that. Raises
     `UsageError` for what cannot be, and for a secret that is not there.
     """
     file = configuration_file(config, environ)
     settings = Settings()
     if file is not None:
         from trackledger.adapters.configuration import load
+        from trackledger.adapters.misconfigured import Place
 
         said = load(file)
-        stated = {name: getattr(said, name) for name in ("database", "follow_up", "withdraws", "policies")}
+        stated = {name: getattr(said, name) for name in ("database", "follow_up", "withdraws", "privacy", "policies")}
         settings = replace(
             settings,
             server=said.server,
             retention=said.retention,
+            proof=_with_key(said.proof, environ, Place(str(file), "proof.key_env"), needed=sealing),
             clock=said.clock,
             accounts=tuple(connect(one, environ) for one in said.connections) if outside else (),
             **{name: value for name, value in stated.items() if value is not None},
@@ -124,7 +156,8 @@ def from_environment(
     if follow_up := environ.get("TRACKLEDGER_FOLLOW_UP"):
         settings = replace(settings, follow_up={} if follow_up == "none" else _pairs(follow_up))
     url = database if database is not None else environ.get("TRACKLEDGER_DB") or settings.database
-    return replace(settings, database=url, allow_volatile=allow_volatile)
+    actor = environ.get("TRACKLEDGER_ACTOR", "")
+    return replace(settings, database=url, allow_volatile=allow_volatile, actor=actor)
 
 
 def configuration_file(config: str | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -176,6 +209,14 @@ def connect(connection: "Connection", environ: Mapping[str, str] = os.environ) -
     }
     per_second = said.per_second or 0.0
     return ProviderAccount(connection.account, connection.provider, access, endpoints, said.context, per_second)
+
+
+def _with_key(proof: Proof, environ: Mapping[str, str], place: "Place", *, needed: bool) -> Proof:
+    """With the private key, where there is one; raises `UsageError` where there has to be."""
+    key = environ.get(proof.key_env, "").strip() if proof.key_env else ""
+    if proof.key_env and needed and not key:
+        raise place.wrong(f"names the environment variable {proof.key_env}, which is not set; set it to the key")
+    return replace(proof, key=key)
 
 
 def without_password(url: str) -> str:

@@ -6,20 +6,23 @@ from datetime import datetime
 from eventsourcing.persistence import StoredEvent
 from msgspec import Struct
 
-from trackledger.domain import corrections, statements
+from trackledger.domain import corrections, rereading, statements
 from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, require_short, tracker_key
-from trackledger.domain.errors import ShipmentNotFound, TrackerTaken, UsageError
+from trackledger.domain.errors import KeyMissing, ShipmentForgotten, ShipmentNotFound, TrackerTaken, UsageError
 from trackledger.domain.events import Event, LedgerEvent
 from trackledger.domain.links import Link
 from trackledger.domain.mapper import decode, encode
+from trackledger.domain.privacy import blinded
+from trackledger.domain.rereading import Rereading, Review
 from trackledger.domain.shipment import Judgement, Shipment, fold
 
 
 class Loaded(Struct, frozen=True):
-    """A shipment's stored stream, oldest event first."""
+    """A shipment's stored stream, oldest event first, its words in their places; and its key if it is private."""
 
     shipment_id: str
     stream: Sequence[StoredEvent]
+    key: bytes = b""
 
 
 class Receipt(Struct, frozen=True):
@@ -28,6 +31,7 @@ class Receipt(Struct, frozen=True):
     `recorded`, `amended`, `repeated` and `withdrawn` count checkpoints, `events` counts what was appended. `position`
     is the ledger position after the batch, 0 when the batch stored nothing. When the shipment cannot be read or the
     request not be decided, `error` says why, nothing of this item is stored, and the other items are unaffected.
+    `forgotten` says that this is because the shipment was forgotten.
     """
 
     shipment_id: str
@@ -38,6 +42,7 @@ class Receipt(Struct, frozen=True):
     events: int = 0
     position: int = 0
     error: str = ""
+    forgotten: bool = False
 
 
 Decided = tuple[Shipment, list[Event], Judgement]
@@ -46,17 +51,26 @@ Deciding = Callable[[statements.Statements], list[Event]]
 
 
 class Batch:
-    """Decisions that build on one another: each sees what the ones before it did to its shipment."""
+    """Decisions that build on one another: each sees what the ones before it did to its shipment.
 
-    def __init__(self, loaded: Mapping[str, Loaded], withdraws: frozenset[str]) -> None:
+    `new_key`, if given, makes shipments that are opened private. `keys` are those of the private shipments among
+    `events`.
+    """
+
+    def __init__(
+        self, loaded: Mapping[str, Loaded], withdraws: frozenset[str], new_key: Callable[[], bytes] | None = None
+    ) -> None:
         self._owner = {key: entry.shipment_id for key, entry in loaded.items()}
         self._streams = {entry.shipment_id: entry.stream for entry in loaded.values()}
+        self._key_of = {entry.shipment_id: entry.key for entry in loaded.values() if entry.key}
+        self._new_key = new_key
         self._shipments: dict[str, Shipment] = {}
         self._unapplied: dict[str, list[Event]] = {}
         self._withdraws = withdraws
         self._new_links: list[Link] = []
         self.events: list[StoredEvent] = []
         self.links: list[Link] = []
+        self.keys: dict[str, bytes] = {}
 
     def decide(self, key: str, decision: Decision, now: datetime) -> Receipt:
         """Run one decision; whatever goes wrong with its shipment is told in its receipt and harms no other."""
@@ -68,8 +82,11 @@ class Batch:
             for link in self._new_links:
                 del self._owner[link.tracker]
             self._new_links.clear()
-            return Receipt(self._owner.get(key, key), error=str(error) or repr(error))
+            is_forgotten = isinstance(error, ShipmentForgotten)
+            return Receipt(self._owner.get(key, key), error=str(error) or repr(error), forgotten=is_forgotten)
         self.events += stored
+        if events and self._key_of and (own_key := self._key_of.get(shipment.id)):
+            self.keys[shipment.id] = own_key
         self.links += self._new_links
         self._new_links.clear()
         if events:
@@ -88,13 +105,22 @@ class Batch:
         shipment = self._shipment(self._owner.get(report.key, report.key))
         events: list[Event] = []
         if not shipment.is_open:
-            events += shipment.register(Registration("", report.account, (report.tracker,)), now)
+            events += self._registered(shipment, Registration("", report.account, (report.tracker,)), now)
             self._link(report.account, report.tracker, shipment.id)
+        if self._key_of and (own_key := self._key_of.get(shipment.id)):
+            report = blinded(report, own_key)
         require_short(report.details.values())
         if report.also_trackers or report.piece_of:
             events += self._tie(report, shipment, now)
         news, judgement = shipment.report(report, now, withdrawals=report.tracker.provider in self._withdraws)
         return shipment, events + news, judgement
+
+    def _registered(self, shipment: Shipment, registration: Registration, now: datetime) -> list[Event]:
+        """What a registration makes of a shipment, with a key of its own where it is opened as a private one."""
+        private = self._new_key is not None and not shipment.is_open
+        if self._new_key is not None and private:
+            self._key_of[shipment.id] = self._new_key()
+        return shipment.register(registration, now, private=private)
 
     def _tie(self, report: Report, shipment: Shipment, now: datetime) -> list[Event]:
         """Link the further trackers that feed nothing yet, and the shipment to the one that it is a piece of."""
@@ -128,7 +154,7 @@ class Batch:
         if registration.reference and taken not in ("", keys[0]):
             raise TrackerTaken(f"{id_} is registered as {taken} already; register {keys[0]} with trackers of its own")
         require_short((*registration.details.values(), registration.piece_of))
-        events = shipment.register(registration, now)
+        events = self._registered(shipment, registration, now)
         for tracker in registration.trackers:
             self._link(registration.account, tracker, id_)
         if registration.reference:
@@ -145,18 +171,43 @@ class Batch:
         stream = map(decode, self._streams.get(shipment.id, ()))
         return shipment, decide(statements.fold(shipment.id, stream)), Judgement()
 
+    def reread(
+        self,
+        readings: Sequence[Rereading],
+        mappings: Mapping[str, str],
+        actor: str,
+        review: Review,
+        now: datetime,
+    ) -> Decided:
+        """Read what messages told of one shipment as today; `review` is told what was before."""
+        key = readings[0].report.key
+        review.shipment_id = self._owner.get(key, key)
+        shipment = self._shipment(review.shipment_id)
+        review.before = list(map(decode, self._streams.get(shipment.id, ())))
+        own_key = self._key_of.get(shipment.id, b"")
+        return shipment, rereading.corrections(review, readings, own_key, mappings, actor, now), Judgement()
+
+    def untold(self, review: Review, number: int, now: datetime) -> Decided:
+        """Take in what was never told of a report that was read again."""
+        report = review.untold[number]
+        says = report.checkpoints or report.assertions or report.estimates or report.details
+        if review.before and not (says or report.also_trackers or report.piece_of):
+            return self._shipment(review.shipment_id), [], Judgement()
+        return self.report(report, now)
+
     def forget(self, shipment_id: str, actor: str, reason: str, now: datetime) -> Decided:
         """Forget a shipment that exists."""
-        shipment = self._open(shipment_id)
+        shipment = self._open(shipment_id, forgotten=True)
         return shipment, corrections.forget(actor, reason, now, forgotten=shipment.forgotten), Judgement()
 
-    def _open(self, shipment_id: str) -> Shipment:
-        shipment = self._shipment(self._owner.get(shipment_id, shipment_id))
+    def _open(self, shipment_id: str, *, forgotten: bool = False) -> Shipment:
+        shipment = self._shipment(self._owner.get(shipment_id, shipment_id), forgotten=forgotten)
         if not shipment.is_open:
             raise ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
         return shipment
 
-    def _shipment(self, id_: str) -> Shipment:
+    def _shipment(self, id_: str, *, forgotten: bool = False) -> Shipment:
+        """The shipment so far. Raises `ShipmentForgotten` unless `forgotten` ones are wanted too, and `KeyMissing`."""
         shipment = self._shipments.get(id_)
         if shipment is None:
             shipment = fold(id_, (decode(stored).event for stored in self._streams.get(id_, ())))
@@ -164,6 +215,11 @@ class Batch:
         # What this batch decided before is applied only now, as most shipments occur in it once.
         for event in self._unapplied.pop(id_, ()):
             shipment.apply(event)
+        if not forgotten:
+            if shipment.forgotten:
+                raise ShipmentForgotten(f"{id_} was forgotten; nothing can be added to it")
+            if shipment.private and id_ not in self._key_of:
+                raise KeyMissing(f"the key of {id_} is not in the vault; restore it from a backup, or forget it")
         return shipment
 
     def _link(self, account: str, tracker: Tracker, shipment_id: str) -> None:

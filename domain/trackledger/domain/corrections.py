@@ -1,13 +1,14 @@
-"""Which events follow when a person, or a better mapping, reads again what was said?"""
+"""Which events follow when a person reads otherwise, takes out or forgets what was said, or remarks on it?"""
 
 from collections.abc import Sequence
 from datetime import datetime
+from unicodedata import category
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from trackledger.domain.errors import InvalidStatement, NoSuchCheckpoint, UsageError
-from trackledger.domain.events import AmendedByHand, Correction, Event, Forgotten, NoteAdded, Reread, WithdrawnByHand
+from trackledger.domain.events import AmendedByHand, Correction, Event, Forgotten, NoteAdded, WithdrawnByHand
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
 from trackledger.domain.moments import Moment
 from trackledger.domain.statements import Statements
@@ -28,19 +29,9 @@ class Reading(Struct, frozen=True):
     remark: str | UnsetType = UNSET
 
 
-class Rereading(Struct, frozen=True):
-    """How the version `mapping` of a provider's mapping reads what one message stated, and who had it read again."""
-
-    provider: str
-    mapping: str
-    message_id: str
-    actor: str
-    corrections: tuple[Correction, ...]
-
-
 def note(text: str, actor: str, now: datetime) -> list[Event]:
     """A remark."""
-    return [NoteAdded(recorded_at=now, text=_text(text, "note"), actor=_actor(actor))]
+    return [NoteAdded(recorded_at=now, text=require_text(text, "note"), actor=require_actor(actor))]
 
 
 def amend(said: Statements, key: str, reading: Reading, actor: str, reason: str, now: datetime) -> list[Event]:
@@ -49,20 +40,21 @@ def amend(said: Statements, key: str, reading: Reading, actor: str, reason: str,
     Identity and digest stay, as they are of the provider's words: the provider's repetition changes nothing, its next
     version stands. Raises `NoSuchCheckpoint`.
     """
+    require_actor(actor), require_text(reason, "reason")
     standing = said.standing(key)
     if standing is None:
         raise _missing(said, key)
     changes = {name: value for name, value in asdict(reading).items() if value is not UNSET}
     for name in ("location", "remark"):
         if name in changes:
-            _text(changes[name], name, least=0)
+            require_text(changes[name], name, least=0)
     if "ndr_reason" in changes:
         changes["ndr_inferred"] = False
     checkpoint = replace(standing, **changes)
     if checkpoint == standing:
         return []
     correction = Correction(key, standing.digest, checkpoint)
-    return [AmendedByHand(recorded_at=now, actor=_actor(actor), reason=_text(reason, "reason"), correction=correction)]
+    return [AmendedByHand(recorded_at=now, actor=actor, reason=reason, correction=correction)]
 
 
 def withdraw(
@@ -77,37 +69,16 @@ def withdraw(
     for key in keys:
         if said.standing(key) is None:
             raise _missing(said, key)
-    _actor(actor), _text(reason, "reason")
+    require_actor(actor), require_text(reason, "reason")
     changed = tuple(key for key in dict.fromkeys(keys) if said.is_struck(key) is undone)
     if not changed:
         return []
     return [WithdrawnByHand(recorded_at=now, actor=actor, reason=reason, keys=changed, undone=undone)]
 
 
-def reread(said: Statements, readings: Rereading, now: datetime) -> list[Event]:
-    """Other readings of versions that one message stated; those that are read so already are left out."""
-    news = tuple(
-        correction
-        for correction in readings.corrections
-        if (known := said.version(correction.key, correction.replaces)) is not None and known != correction.checkpoint
-    )
-    if not news:
-        return []
-    return [
-        Reread(
-            recorded_at=now,
-            provider=readings.provider,
-            mapping=readings.mapping,
-            message_id=readings.message_id,
-            actor=_actor(readings.actor),
-            corrections=news,
-        )
-    ]
-
-
 def forget(actor: str, reason: str, now: datetime, *, forgotten: bool) -> list[Event]:
     """That a shipment is forgotten; nothing when it is already."""
-    _actor(actor), _text(reason, "reason")
+    require_actor(actor), require_text(reason, "reason")
     return [] if forgotten else [Forgotten(recorded_at=now, actor=actor, reason=reason)]
 
 
@@ -115,13 +86,19 @@ def _missing(said: Statements, key: str) -> NoSuchCheckpoint:
     return NoSuchCheckpoint(f"{said.shipment_id} has no checkpoint {key[:80]!r}; see `trackledger timeline`")
 
 
-def _text(text: str, what: str, least: int = 1) -> str:
-    if not least <= len(text.strip()) <= MAX_TEXT or len(text) > MAX_TEXT:
+def require_text(text: str, what: str, least: int = 1) -> str:
+    """The same text. Raises `InvalidStatement` unless it has `least` to 4,000 characters, none of them a control
+    character; blanks alone do not count."""
+    if len(text) > MAX_TEXT or len(text.strip()) < least:
         raise InvalidStatement(f"the {what} has {len(text):,} characters; write {least} to {MAX_TEXT:,}")
+    at = next((at for at, character in enumerate(text, start=1) if category(character) in ("Cc", "Cs")), 0)
+    if at:
+        raise InvalidStatement(f"the {what} has a control character at place {at:,}; write it in one line of text")
     return text
 
 
-def _actor(actor: str) -> str:
+def require_actor(actor: str) -> str:
+    """The same name. Raises `InvalidStatement` unless it has 1 to 128 characters, all of them printable."""
     if not actor.strip() or len(actor) > MAX_ACTOR or not actor.isprintable():
         raise InvalidStatement(f"actor {actor[:80]!r} must be 1 to {MAX_ACTOR} printable characters; say who you are")
     return actor

@@ -8,7 +8,10 @@
     ├── TrackerTaken              the tracker or reference already feeds another shipment
     ├── ShipmentNotFound          no shipment has this id, reference or number
     ├── NoSuchCheckpoint          the shipment has no checkpoint of this id: see its timeline
+    ├── ShipmentForgotten         nothing more is heard of this shipment, on purpose
+    ├── KeyMissing                the key of a private shipment is not in the vault: restore it, or forget the shipment
     ├── UnknownEvent              a stored event of a topic this version does not know: upgrade first
+    ├── NothingThere              what was to be dropped or undone is not there: nothing to do
     ├── Contended                 other writers kept winning: try the batch again
     ├── Refused                   the database would not keep what it acknowledges, or is not ours
     │   └── NoLedger              there is none yet at that place, and this command makes none
@@ -18,6 +21,7 @@ Every message is one sentence that says who, what with its value, and what to do
 """
 
 from collections.abc import Sequence
+from traceback import format_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +67,18 @@ class NoSuchCheckpoint(TrackledgerError, LookupError):
     """The shipment has no checkpoint with this id."""
 
 
+class ShipmentForgotten(TrackledgerError):
+    """The shipment was forgotten; nothing can be added to it any more."""
+
+
+class KeyMissing(TrackledgerError):
+    """A private shipment that was not forgotten has no key, so that its text can neither be read nor be added to."""
+
+
+class NothingThere(TrackledgerError, LookupError):
+    """What was to be dropped is not there."""
+
+
 class UnknownEvent(TrackledgerError):
     """A stored event has a topic or a body that this version cannot read."""
 
@@ -81,3 +97,9 @@ class NoLedger(Refused):
 
 class UsageError(TrackledgerError, ValueError):
     """The request cannot be carried out as it is written."""
+
+
+def traced(error: BaseException) -> str:
+    """What kind of error it is and where it was raised, without what it says: that may quote the words of a message,
+    which do not belong into a log."""
+    return "\n".join([type(error).__name__, *(line.rstrip() for line in format_tb(error.__traceback__))])

@@ -14,12 +14,26 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recorded_at: datetime
 
 
+class Worded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An event with words that may name people, those that `privacy.texts_of` finds.
+
+    Stored, those of a private shipment are in `sealed`, encrypted, and their own places are empty. Where an event is
+    read to be folded they are back there, or lost with the key, and `sealed` is empty.
+    """
+
+    sealed: str = ""
+
+
 class Opened(Event, frozen=True):
-    """The shipment came into being: the host registered it, or a report named an unknown tracker."""
+    """The shipment came into being: the host registered it, or a report named an unknown tracker.
+
+    Where it is `private`, free text in its events is sealed under a key of its own, which is kept outside of them.
+    """
 
     account: str
     reference: str = ""
     trackers: tuple[Tracker, ...] = ()
+    private: bool = False
 
 
 class TrackerLinked(Event, frozen=True):
@@ -28,7 +42,7 @@ class TrackerLinked(Event, frozen=True):
     tracker: Tracker
 
 
-class DetailsStated(Event, frozen=True):
+class DetailsStated(Worded, frozen=True):
     """The host stated facts about the shipment; they outrank what providers say. A promise is the host's too."""
 
     details: Mapping[str, str] = {}
@@ -49,7 +63,7 @@ class Identification(Struct, frozen=True):
     id: str
 
 
-class ReportRecorded(Event, frozen=True):
+class ReportRecorded(Worded, frozen=True):
     """Everything new that one report said; what it repeated is left out.
 
     `reinstated` lists keys of withdrawn checkpoints that were stated again. Statements that a newer message had already
@@ -95,7 +109,7 @@ class PieceLinked(Event, frozen=True):
     parent: str
 
 
-class NoteAdded(Event, frozen=True):
+class NoteAdded(Worded, frozen=True):
     """Somebody, or a message that is not about the parcel itself, left a remark; no conclusion depends on it."""
 
     text: str
@@ -112,7 +126,29 @@ class Correction(Struct, frozen=True):
     checkpoint: Checkpoint
 
 
-class AmendedByHand(Event, frozen=True):
+class ClaimCorrection(Struct, frozen=True):
+    """Another reading of a headline claim: `claim` takes the place of `replaces` wherever that was told."""
+
+    replaces: Assertion
+    claim: Assertion
+
+
+class EstimateCorrection(Struct, frozen=True):
+    """Another reading of an estimate of the same source: `estimate` takes the place of `replaces`."""
+
+    replaces: Estimate
+    estimate: Estimate
+
+
+class DetailCorrection(Struct, frozen=True):
+    """Another reading of a fact about the shipment: `value` takes the place of `replaces`."""
+
+    name: str
+    replaces: str
+    value: str
+
+
+class AmendedByHand(Worded, frozen=True):
     """`actor` read a version of a checkpoint otherwise, for a `reason`. It is about that version: should the provider
     say something else of the checkpoint later, that stands."""
 
@@ -121,7 +157,7 @@ class AmendedByHand(Event, frozen=True):
     correction: Correction
 
 
-class WithdrawnByHand(Event, frozen=True):
+class WithdrawnByHand(Worded, frozen=True):
     """`actor` took checkpoints out of every conclusion, however often the provider repeats or changes them; `undone`
     lets them count again."""
 
@@ -131,15 +167,19 @@ class WithdrawnByHand(Event, frozen=True):
     undone: bool = False
 
 
-class Reread(Event, frozen=True):
+class Reread(Worded, frozen=True):
     """The message `message_id` was read again with the version `mapping` of its provider's mapping, which reads these
-    statements otherwise. `actor` had it done."""
+    statements otherwise. `actor` had it done. `tracker` is the one that the message told of."""
 
     provider: str
     mapping: str
     message_id: str
     actor: str
     corrections: tuple[Correction, ...]
+    tracker: str = ""
+    claims: tuple[ClaimCorrection, ...] = ()
+    estimates: tuple[EstimateCorrection, ...] = ()
+    details: tuple[DetailCorrection, ...] = ()
 
 
 class Forgotten(Event, frozen=True):
@@ -164,9 +204,12 @@ TOPICS: dict[str, type[Event]] = {
 }
 """Stored name to type. A name here is version 1; a later version of an event is a new line, `shipment.Opened.v2`.
 
-Stored names are data: a line may be added, never changed or removed. Adding an optional field with a default keeps the
-version, anything else is a new one.
+Stored names are data: none is ever changed or forgotten. Adding an optional field with a default keeps the version,
+anything else is a new one; the older then moves to `upcasting.UPCASTS`.
 """
+
+FORGOTTEN = "shipment.Forgotten"
+"""The topic after which nothing is told of a shipment that may name people."""
 
 
 class LedgerEvent(Struct, frozen=True):

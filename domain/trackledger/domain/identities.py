@@ -130,6 +130,8 @@ class Identities:
         checkpoint = correction.checkpoint
         known.rename(correction.replaces, checkpoint.digest)
         if known.key in self._by_id:
+            if checkpoint.id and checkpoint.id != known.key:
+                known = self._rename(known, checkpoint.id)
             self._id_of.setdefault(checkpoint.fingerprint, known.key)
         elif checkpoint.key != known.key:
             del self._without_id[known.key.removeprefix("~")]
@@ -142,6 +144,20 @@ class Identities:
                 known.absorb(other)
             self._without_id[checkpoint.fingerprint] = known
         return known
+
+    def _rename(self, known: Known, id_: str) -> Known:
+        """The checkpoint under another id, which may be known already."""
+        before = known.key
+        del self._by_id[before]
+        for fingerprint, owner in self._id_of.items():
+            if owner == before:
+                self._id_of[fingerprint] = id_
+        return self._adopt(known, id_)
+
+    def listed_as(self, key: str) -> str:
+        """The key under which the checkpoint is listed now that once was under `key`; the same where there is none."""
+        known = self.by_key(key)
+        return known.key if known is not None else self._id_of.get(key.removeprefix("~"), key)
 
     def by_key(self, key: str) -> Known | None:
         """The checkpoint listed under `key`."""

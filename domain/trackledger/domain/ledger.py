@@ -1,7 +1,7 @@
 """How do reports become events, once each, whoever else is writing?"""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from trackledger.domain import corrections
 from trackledger.domain.batch import Batch, Decision, Loaded, Receipt, registration_keys
 from trackledger.domain.checkpoints import Registration, Report
-from trackledger.domain.corrections import Reading, Rereading
+from trackledger.domain.corrections import Reading
 from trackledger.domain.errors import Contended, ShipmentNotFound, UsageError
 from trackledger.domain.events import Event, LedgerEvent
 from trackledger.domain.links import Link
 from trackledger.domain.mapper import EventMapper, decode
 from trackledger.domain.moments import require_aware
+from trackledger.domain.rereading import Rereading, Review
 from trackledger.domain.statements import Statements
 
 MAX_BATCH = 10_000
@@ -31,13 +32,17 @@ Also = Callable[[Any, Sequence[Receipt]], None]
 class LedgerRecorder(ApplicationRecorder):
     """What the ledger needs of a database beyond the library's recorder; `adapters.storage` has the two of them.
 
-    `insert_events(stored_events, links=…, also=…)` stores events and links in one transaction with whatever `also` does
-    in it, and raises the library's `IntegrityError`, having stored nothing, when another writer was first.
+    `insert_events(stored_events, links=…, keys=…, also=…)` stores events and links in one transaction with whatever
+    `also` does in it, and raises the library's `IntegrityError`, having stored nothing, when another writer was first.
+    `keys` are those of the private shipments among the events: their words are stored so that only the key opens them,
+    and a shipment's key is stored with its first event. Whatever reads events gives them back with their words in
+    their places, as far as the keys are still there.
     """
 
     @abstractmethod
     def load(self, keys: Sequence[str]) -> dict[str, Loaded]:
-        """The shipments that these tracker keys feed, by key, in one SELECT; unknown keys are absent."""
+        """The shipments that these tracker keys feed, by key, in one SELECT, and one more for the keys of private ones;
+        unknown trackers are absent."""
 
     @abstractmethod
     def find_links(self, text: str, account: str | None) -> list[Link]:
@@ -48,7 +53,8 @@ class Ledger(Application[str]):
     """The append-only ledger of one schema; an `eventsourcing` application.
 
     `clock` gives the recording time. `withdraws` names the providers whose whole histories withdraw what they no longer
-    hold. A batch of up to 10,000 costs one SELECT and one transaction.
+    hold. A batch of up to 10,000 costs one SELECT and one transaction. `new_key` makes a key of 32 random bytes; if it
+    is given, shipments that are opened are private.
     """
 
     name = "trackledger"
@@ -59,10 +65,12 @@ class Ledger(Application[str]):
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         withdraws: Iterable[str] = (),
+        new_key: Callable[[], bytes] | None = None,
     ) -> None:
         self._ledger_recorder = recorder
         self._clock = clock
         self._withdraws = frozenset(withdraws)
+        self._new_key = new_key
         super().__init__()
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
@@ -128,16 +136,40 @@ class Ledger(Application[str]):
 
         return self._correct(shipment_id, decide)
 
-    def reread(self, shipment_id: str, readings: Rereading) -> Receipt:
-        """Record how a better mapping reads what one message stated; what is wrong is told in the receipt's `error`."""
+    def reread(
+        self, shipments: Sequence[Sequence[Rereading]], mappings: Mapping[str, str], actor: str, *, store: bool
+    ) -> list[Review]:
+        """Read what kept messages told as today's mappings do, whose versions `mappings` names by provider, and take in
+        what they tell for the first time: one review for each shipment, given by what its messages say now.
 
-        def decide(said: Statements, now: datetime) -> list[Event]:
-            return corrections.reread(said, readings, now)
-
-        return self._correct(shipment_id, decide)
+        The corrections and what is new are stored in one transaction, unless it is only to be seen what they would be.
+        Up to 10,000 readings and shipments at a time. Raises `Contended` as `intake` does.
+        """
+        corrections.require_actor(actor)
+        reviews = [Review() for _ in shipments]
+        wanted: list[str] = []
+        names: list[str] = []
+        decisions: list[Decision] = []
+        owners: list[Review] = []
+        for review, readings in zip(reviews, shipments, strict=True):
+            reports = [reading.report for reading in readings]
+            wanted += [key for report in reports for key in report.keys]
+            names += [reports[0].key, *(report.key for report in reports)]
+            decisions.append(partial(_reread, review, readings, mappings, actor))
+            decisions += [partial(_untold, review, number) for number in range(len(reports))]
+            owners += [review] * (len(reports) + 1)
+        receipts = self._commit(wanted, names, decisions, None, store=store)
+        for review, receipt in zip(owners, receipts, strict=True):
+            if receipt.error and not review.error:
+                review.error, review.forgotten = receipt.error, receipt.forgotten
+        return reviews
 
     def forget(self, shipment_id: str, actor: str, reason: str) -> Receipt:
-        """Let nothing more be heard of a shipment, and its free text be left out of every answer."""
+        """Let nothing more be heard of a shipment, and its free text be left out of every answer.
+
+        From then on reports of it are told as `forgotten` in their receipts, and whatever else is to be added to it is
+        refused in the receipt's `error`.
+        """
         return self._decide(shipment_id, lambda batch, now: batch.forget(shipment_id, actor, reason, now))
 
     def _correct(self, shipment_id: str, decide: Callable[[Statements, datetime], list[Event]]) -> Receipt:
@@ -152,18 +184,23 @@ class Ledger(Application[str]):
         names: Sequence[str],
         decisions: Sequence[Decision],
         also: Also | None,
+        *,
+        store: bool = True,
     ) -> list[Receipt]:
         if len(decisions) > MAX_BATCH:
             raise UsageError(f"a batch of {len(decisions):,} is over the limit of {MAX_BATCH:,}; split it")
         distinct = sorted(set(keys))
         for _ in range(ATTEMPTS):
             now = require_aware(self._clock(), "the clock's time")
-            batch = Batch(self._ledger_recorder.load(distinct), self._withdraws)
+            batch = Batch(self._ledger_recorder.load(distinct), self._withdraws, self._new_key)
             receipts = [batch.decide(name, decision, now) for name, decision in zip(names, decisions, strict=True)]
+            if not store:
+                return receipts
             try:
                 positions = self._ledger_recorder.insert_events(
                     batch.events,
                     links=batch.links,
+                    keys=batch.keys,
                     also=partial(_call, also, receipts) if also else None,
                 )
             except IntegrityError:
@@ -199,6 +236,28 @@ def _call(also: Also, receipts: Sequence[Receipt], transaction: Any) -> None:
 
 def _report(report: Report, batch: Batch, now: datetime) -> Any:
     return batch.report(report, now)
+
+
+def _reread(
+    review: Review,
+    readings: Sequence[Rereading],
+    mappings: Mapping[str, str],
+    actor: str,
+    batch: Batch,
+    now: datetime,
+) -> Any:
+    review.untold = [reading.report for reading in readings]
+    for report in review.untold:
+        _require_zones(report)
+    shipment, events, judgement = batch.reread(readings, mappings, actor, review, now)
+    review.events = list(events)
+    return shipment, events, judgement
+
+
+def _untold(review: Review, number: int, batch: Batch, now: datetime) -> Any:
+    shipment, events, judgement = batch.untold(review, number, now)
+    review.events += events
+    return shipment, events, judgement
 
 
 def _register(registration: Registration, batch: Batch, now: datetime) -> Any:

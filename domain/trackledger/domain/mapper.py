@@ -1,7 +1,8 @@
 """How does an event become bytes, and bytes an event again?"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 import msgspec
@@ -10,13 +11,19 @@ from eventsourcing.persistence import JSONTranscoder, Mapper, Notification, Stor
 
 from trackledger.domain.errors import InvalidStatement, UnknownEvent
 from trackledger.domain.events import TOPICS, Event, LedgerEvent
+from trackledger.domain.upcasting import UPCASTS, Upcast, upcast
 
 Stream: TypeAlias = Sequence[StoredEvent]
 
 _TOPIC_OF = {event_type: topic for topic, event_type in TOPICS.items()}
 _DECODER_OF = {topic: msgspec.json.Decoder(event_type) for topic, event_type in TOPICS.items()}
+
+ALTERED = b"altered"
+"""The state of an event whose sealed words do not belong to it, in place of what is stored."""
+
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode = msgspec.json.Encoder().encode
+_decode_recorded = msgspec.json.Decoder(Event).decode
 
 
 class EventMapper(Mapper[str]):
@@ -55,18 +62,35 @@ def encode(placed: LedgerEvent) -> StoredEvent:
 
 
 def decode(stored: StoredEvent) -> LedgerEvent:
-    """Raises `UnknownEvent` when the topic is not in `TOPICS` or the body does not fit its type."""
+    """Raises `UnknownEvent` when no topic in `TOPICS` is or succeeds this one, or the body does not fit its type."""
     event = decode_state(stored.topic, stored.state, f"{stored.originator_id} version {stored.originator_version}")
     position = stored.id if isinstance(stored, Notification) else 0
     return LedgerEvent(str(stored.originator_id), stored.originator_version, event, position)
 
 
-def decode_state(topic: str, state: bytes, where: str) -> Event:
-    """The event alone. `where` names it in the error."""
-    decoder = _DECODER_OF.get(topic)
-    if decoder is None:
-        raise UnknownEvent(f"event {topic!r} of {where} is unknown here; upgrade trackledger to read it")
+def recorded_at(stored: StoredEvent) -> datetime:
+    """When the ledger recorded an event, without reading the rest of it. Raises `UnknownEvent` where it cannot say."""
     try:
-        return decoder.decode(state)
+        return _decode_recorded(stored.state).recorded_at
     except (msgspec.DecodeError, ValueError) as error:
+        where = f"{stored.originator_id} version {stored.originator_version}"
+        raise UnknownEvent(f"event {stored.topic!r} of {where} cannot be read: {error}") from error
+
+
+def decode_state(topic: str, state: bytes, where: str, upcasts: Mapping[str, Upcast] = UPCASTS) -> Event:
+    """The event alone, in its newest form. `where` names it in the error. A stored form that is still written costs
+    nothing for there being older ones."""
+    decoder = _DECODER_OF.get(topic)
+    try:
+        if decoder is None:
+            newest, said = upcast(topic, msgspec.json.decode(state) if topic in upcasts else {}, upcasts)
+            if newest not in _DECODER_OF:
+                raise UnknownEvent(f"event {topic!r} of {where} is unknown here; upgrade trackledger to read it")
+            return _DECODER_OF[newest].decode(_encode(said))
+        return decoder.decode(state)
+    except (msgspec.DecodeError, ValueError, LookupError, TypeError) as error:
+        if state == ALTERED:
+            raise UnknownEvent(
+                f"the sealed words of event {topic!r} of {where} were altered; run `trackledger verify`"
+            ) from None
         raise UnknownEvent(f"event {topic!r} of {where} cannot be read: {error}") from error

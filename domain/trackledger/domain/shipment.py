@@ -33,13 +33,16 @@ class Shipment:
     `apply` takes in what happened, the other methods return the events that should happen next and change nothing.
     """
 
-    __slots__ = ("_known", "_parent", "_slots", "_snapshots", "account", "forgotten", "id", "trackers", "version")
+    __slots__ = (
+        "_known", "_parent", "_slots", "_snapshots", "account", "forgotten", "id", "private", "trackers", "version",
+    )  # fmt: skip
 
     def __init__(self, id_: str) -> None:
         self.id = id_
         self.version = 0
         self.account = ""
         self.forgotten = False
+        self.private = False
         self.trackers: set[str] = set()
         self._known = Identities()
         self._slots = Slots()
@@ -64,7 +67,7 @@ class Shipment:
             case ReportRecorded():
                 self._apply_report(event)
             case Opened():
-                self.account = event.account
+                self.account, self.private = event.account, event.private
                 self.trackers.update(self._key(tracker) for tracker in event.trackers)
                 if event.reference:
                     self.trackers.add(tracker_key(event.account, HOST, event.reference))
@@ -87,8 +90,7 @@ class Shipment:
             case AmendedByHand():
                 self._known.correct(event.correction)
             case Reread():
-                for correction in event.corrections:
-                    self._known.correct(correction)
+                self._apply_reread(event)
             case Forgotten():
                 self.forgotten = True
             case _:
@@ -114,6 +116,20 @@ class Shipment:
             self._slots.add((tracker, "detail", name), value, at)
         if event.whole_history:
             self._see(tracker, at)
+
+    def _apply_reread(self, event: Reread) -> None:
+        for correction in event.corrections:
+            self._known.correct(correction)
+        for one in event.claims:
+            was, claim = one.replaces, one.claim
+            of, other = (event.tracker, was.kind, was.about), (event.tracker, claim.kind, claim.about)
+            self._slots.correct(of, was.digest, other, claim.digest)
+        for told in event.estimates:
+            source = (event.tracker, "estimate", told.replaces.source)
+            self._slots.correct(source, told.replaces.digest, source, told.estimate.digest)
+        for detail in event.details:
+            name = (event.tracker, "detail", detail.name)
+            self._slots.correct(name, detail.replaces, name, detail.value)
 
     def _see(self, tracker: str, at: datetime) -> None:
         self._snapshots[tracker] = max(self._snapshots.get(tracker, at), at)
@@ -193,8 +209,9 @@ class Shipment:
         said = {((who, "detail", name), value): (name, value) for name, value in details.items() if value}
         return dict(self._slots.news(said, at, first_told=True))
 
-    def register(self, registration: Registration, recorded_at: datetime) -> list[Event]:
-        """The events by which the host's wish becomes true; none when it already is."""
+    def register(self, registration: Registration, recorded_at: datetime, *, private: bool = False) -> list[Event]:
+        """The events by which the host's wish becomes true; none when it already is. A shipment that is opened by it
+        is `private` or not, for ever."""
         wanted = list(registration.trackers)
         events: list[Event] = []
         if not self.is_open:
@@ -204,6 +221,7 @@ class Shipment:
                     account=registration.account,
                     reference=registration.reference,
                     trackers=tuple(wanted),
+                    private=private,
                 )
             )
         else:

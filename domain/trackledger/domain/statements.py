@@ -9,7 +9,16 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trackledger.domain.checkpoints import HOST, Assertion, AssertionKind, Channel, Checkpoint, Estimate, Tracker
+from trackledger.domain.checkpoints import (
+    HOST,
+    Assertion,
+    AssertionKind,
+    Channel,
+    Checkpoint,
+    Estimate,
+    Report,
+    Tracker,
+)
 from trackledger.domain.events import (
     AmendedByHand,
     CheckpointsWithdrawn,
@@ -30,7 +39,7 @@ from trackledger.domain.milestones import Leg, NdrReason
 
 class Told(Struct, frozen=True, gc=False):
     """One checkpoint as it stands, and how we know. `ndr_said` is the provider's text for its NDR reason; `corrected`
-    counts the readings of it that took an earlier one's place."""
+    counts the readings of it that took an earlier one's place, and `by_hand` says whether a person's is among them."""
 
     checkpoint: Checkpoint
     provider: str
@@ -42,6 +51,7 @@ class Told(Struct, frozen=True, gc=False):
     withdrawn: bool = False
     ndr_said: str = ""
     corrected: int = 0
+    by_hand: bool = False
 
 
 class ToldEstimate(Struct, frozen=True):
@@ -52,7 +62,18 @@ class ToldEstimate(Struct, frozen=True):
     message_id: str
 
 
+class ToldAssertion(Struct, frozen=True):
+    """One headline claim, when it was stated and by which message."""
+
+    assertion: Assertion
+    stated_at: datetime
+    message_id: str
+
+
 S = TypeVar("S")
+
+_WORDLESS: dict[str, object] = {"status_said": "", "location": "", "remark": ""}
+"""What is left of the words of a checkpoint once its shipment is forgotten."""
 
 _OF_A_MOMENT = (AssertionKind.STATUS.value, AssertionKind.STUCK.value)
 
@@ -102,7 +123,7 @@ class Statements:
         self._known = Identities()
         self._until: datetime | None = None
         self._details: dict[tuple[str, bool], list[Telling[str]]] = {}
-        self._assertions: dict[tuple[str, str], list[Telling[Assertion]]] = {}
+        self._assertions: dict[tuple[str, str], list[Telling[ToldAssertion]]] = {}
 
     def apply(self, placed: LedgerEvent) -> None:
         """Fold one event."""
@@ -134,10 +155,9 @@ class Statements:
             case PieceLinked():
                 self.parent = event.parent
             case AmendedByHand():
-                self._correct(event.correction)
+                self._correct(event.correction, by_hand=True)
             case Reread():
-                for correction in event.corrections:
-                    self._correct(correction)
+                self._reread(event)
             case WithdrawnByHand():
                 for key in event.keys:
                     known = self._known.by_key(key)
@@ -172,7 +192,8 @@ class Statements:
             self._state_estimate(event.tracker, ToldEstimate(estimate, at, event.message_id))
         for assertion in event.assertions:
             slot = (str(assertion.kind), assertion.about)
-            self._assertions.setdefault(slot, []).append((at, assertion.digest, assertion))
+            told = ToldAssertion(assertion, at, event.message_id)
+            self._assertions.setdefault(slot, []).append((at, assertion.digest, told))
         for name, value in event.details.items():
             self._state_detail(name, False, at, value)
 
@@ -183,13 +204,42 @@ class Statements:
         if checkpoint.digest not in tellings or tellings[checkpoint.digest][0] < at:
             tellings[checkpoint.digest] = (at, told)
 
-    def _correct(self, correction: Correction) -> None:
+    def _reread(self, event: Reread) -> None:
+        for correction in event.corrections:
+            self._correct(correction)
+        for one in event.claims:
+            slot = (str(one.replaces.kind), one.replaces.about)
+            told = [told for _, digest, told in self._assertions.get(slot, ()) if digest == one.replaces.digest]
+            left = [claim for claim in self._assertions.pop(slot, ()) if claim[1] != one.replaces.digest]
+            if left:
+                self._assertions[slot] = left
+            if told:
+                news = self._assertions.setdefault((str(one.claim.kind), one.claim.about), [])
+                news.extend((was.stated_at, one.claim.digest, replace(was, assertion=one.claim)) for was in told)
+        for other in event.estimates:
+            estimate, replaces = other.estimate, other.replaces.digest
+            tellings = self._estimates.get((event.tracker, str(estimate.source)), [])
+            tellings[:] = [
+                (at, estimate.digest, replace(told, estimate=estimate)) if digest == replaces else (at, digest, told)
+                for at, digest, told in tellings
+            ]
+        for detail in event.details:
+            words = self._details.get((detail.name, False), [])
+            words[:] = [
+                (at, detail.value, detail.value) if was == detail.replaces else (at, was, said)
+                for at, was, said in words
+            ]
+
+    def _correct(self, correction: Correction, *, by_hand: bool = False) -> None:
         known = self._known.correct(correction)
         if known is None or not known.tellings or correction.replaces not in known.tellings:
             return
         at, told = known.tellings.pop(correction.replaces)
         checkpoint = correction.checkpoint
-        known.tellings[checkpoint.digest] = (at, replace(told, checkpoint=checkpoint, corrected=told.corrected + 1))
+        same = known.tellings.get(checkpoint.digest)
+        if same is None or same[0] < at:
+            read = replace(told, checkpoint=checkpoint, corrected=told.corrected + 1, by_hand=by_hand or told.by_hand)
+            known.tellings[checkpoint.digest] = (at, read)
 
     def _state_detail(self, name: str, by_host: bool, at: datetime, value: str) -> None:
         self._details.setdefault((name, by_host), []).append((at, value, value))
@@ -239,6 +289,67 @@ class Statements:
         told: Told = telling[1]
         return told.checkpoint
 
+    def versions(self, key: str) -> list[Told]:
+        """Every version of the checkpoint listed under `key` that does not stand, in the order they were said."""
+        known = self._known.by_key(key)
+        if known is None:
+            return []
+        others = [telling for digest, telling in (known.tellings or {}).items() if digest != known.standing]
+        others.sort(key=lambda telling: telling[0])
+        if self.forgotten:
+            return [replace(told, checkpoint=replace(told.checkpoint, **_WORDLESS)) for _, told in others]
+        return [told for _, told in others]
+
+    def listed_as(self, key: str) -> str:
+        """Under which key the checkpoint is listed that was once listed under `key`; the same where there is none."""
+        return self._known.listed_as(key)
+
+    def told_by(self, message_id: str, tracker: str) -> list[tuple[str, Told]]:
+        """Every version that this message about a tracker told, with the key that its checkpoint is listed under, in
+        the order in which the checkpoints were heard of."""
+        return [
+            (known.key, told)
+            for known in self._known
+            if known.tracker == tracker
+            for _, told in (known.tellings or {}).values()
+            if told.message_id == message_id
+        ]
+
+    def knows(self, checkpoint: Checkpoint) -> bool:
+        """Whether this very version was told."""
+        known = self._known.find(checkpoint)
+        return known is not None and checkpoint.digest in (known.tellings or {})
+
+    def untold(self, report: Report, heard: Report) -> Report:
+        """What a report says that was never told, not even for a while; `heard` is the same report as this shipment
+        hears it, should that be a private one."""
+        claims, estimates, details = self._assertions, self._estimates, self._details
+        return replace(
+            report,
+            checkpoints=tuple(
+                one
+                for one, as_heard in zip(report.checkpoints, heard.checkpoints, strict=True)
+                if not self.knows(as_heard)
+            ),
+            assertions=tuple(
+                one
+                for one, as_heard in zip(report.assertions, heard.assertions, strict=True)
+                if not _holds(claims.get((str(as_heard.kind), as_heard.about)), as_heard.digest)
+            ),
+            estimates=tuple(
+                one for one in report.estimates if not _holds(estimates.get((report.key, str(one.source))), one.digest)
+            ),
+            details={
+                name: value for name, value in report.details.items() if not _holds(details.get((name, False)), value)
+            },
+            whole_history=False,
+        )
+
+    def stands(self, key: str) -> bool:
+        """Whether the checkpoint listed under `key` counts: neither its provider nor a person withdrew it."""
+        known = self._known.by_key(key)
+        return known is not None and not known.is_withdrawn and not known.struck
+
     def is_struck(self, key: str) -> bool:
         """Whether somebody withdrew the checkpoint listed under `key` by hand."""
         known = self._known.by_key(key)
@@ -251,14 +362,35 @@ class Statements:
 
     def assertion(self, kind: AssertionKind, about: str = "") -> Assertion | None:
         """The newest headline claim of a kind."""
-        claims = self._assertions.get((str(kind), about))
+        told = self.claim(kind, about)
+        return told.assertion if told else None
+
+    def claim(self, kind: AssertionKind, about: str = "") -> ToldAssertion | None:
+        """The newest headline claim of a kind, and how we know."""
+        claims = self._claims(str(kind), about)
         return changes(claims)[-1] if claims else None
 
-    def _ndr_of(self, known: Known) -> Assertion | None:
+    def claims(self) -> list[ToldAssertion]:
+        """The newest headline claim of every kind about everything, in the order of kind and what they are about."""
+        return [told for kind, about in sorted(self._assertions) if (told := self.claim(AssertionKind(kind), about))]
+
+    def _claims(self, kind: str, about: str) -> list[Telling[ToldAssertion]]:
+        """The headline claims of a kind; of a forgotten shipment without their words, as if they had none."""
+        claims = self._assertions.get((kind, about), [])
+        if not self.forgotten:
+            return claims
+        silent = (replace(claim, assertion=replace(claim.assertion, said="")) for _, _, claim in claims)
+        return [(claim.stated_at, claim.assertion.digest, claim) for claim in silent]
+
+    def explanation(self, key: str) -> ToldAssertion | None:
+        """The newest claim that explains the failed attempt listed under `key`, if there is one."""
+        known = self._known.by_key(key)
+        return self._ndr_of(known) if known is not None and self._assertions else None
+
+    def _ndr_of(self, known: Known) -> ToldAssertion | None:
         """The newest claim that explains this failure, under any of the fingerprints that its versions had."""
         fingerprints = {told.checkpoint.fingerprint for _, told in (known.tellings or {}).values()}
-        slots = ((AssertionKind.NDR.value, fingerprint) for fingerprint in fingerprints)
-        claims = [claim for slot in slots for claim in self._assertions.get(slot, ())]
+        claims = [claim for fingerprint in fingerprints for claim in self._claims(AssertionKind.NDR.value, fingerprint)]
         return changes(claims)[-1] if claims else None
 
     def told(self) -> list[Told]:
@@ -276,7 +408,8 @@ class Statements:
             checkpoint = told.checkpoint
             if self._until is not None and checkpoint.occurred.at > self._until:
                 continue
-            ndr = self._ndr_of(known) if self._assertions else None
+            claim = self._ndr_of(known) if self._assertions else None
+            ndr = claim.assertion if claim is not None else None
             changes: dict[str, object] = {}
             if checkpoint.id != known.key and not known.key.startswith("~"):
                 changes["id"] = known.key
@@ -285,20 +418,23 @@ class Statements:
             if ndr is not None and (checkpoint.ndr_reason is None or checkpoint.ndr_inferred):
                 changes |= {"ndr_reason": NdrReason(ndr.value), "ndr_inferred": False}
             if self.forgotten:
-                changes |= {"status_said": "", "location": "", "remark": ""}
-            if changes:
-                checkpoint = replace(checkpoint, **changes)
-            result.append(
-                replace(
+                changes |= _WORDLESS
+            is_withdrawn = known.is_withdrawn or known.struck
+            if changes or known.older or is_withdrawn or ndr is not None:
+                told = replace(
                     told,
-                    checkpoint=checkpoint,
+                    checkpoint=replace(checkpoint, **changes),
                     amended=len(known.older) if known.older else 0,
-                    withdrawn=known.is_withdrawn or known.struck,
-                    ndr_said=ndr.said if ndr is not None and not self.forgotten else "",
+                    withdrawn=is_withdrawn,
+                    ndr_said=ndr.said if ndr is not None else "",
                 )
-            )
+            result.append(told)
         result.sort(key=lambda told: told.checkpoint.key)
         return result
+
+
+def _holds(tellings: list[Telling[S]] | None, digest: str) -> bool:
+    return any(one[1] == digest for one in tellings or ())
 
 
 def fold(shipment_id: str, events: Iterable[LedgerEvent]) -> Statements:

@@ -78,6 +78,16 @@ class Slots:
     def __init__(self) -> None:
         self._versions: dict[Slot, Versions] = {}
 
+    def correct(self, slot: Slot, digest: str, other_slot: Slot, other: str) -> None:
+        """Take in that what was told of `slot` as `digest` is read as `other`, told of `other_slot`."""
+        versions = self._versions.get(slot)
+        if versions is None or (at := versions.first_told(digest)) is None:
+            return
+        if slot == other_slot:
+            versions.rename(digest, other)
+        else:
+            self.add(other_slot, other, at)
+
     def add(self, slot: Slot, digest: str, at: datetime) -> None:
         """Take in a recorded version."""
         versions = self._versions.get(slot)

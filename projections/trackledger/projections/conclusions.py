@@ -5,13 +5,13 @@ from datetime import datetime
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import AssertionKind
-from trackledger.domain.milestones import Leg, Milestone
+from trackledger.domain.milestones import Leg
 from trackledger.domain.policies import attempts, delivery_dates, silence, status
 from trackledger.domain.policies.attempts import AttemptPolicy, Case
-from trackledger.domain.policies.delivery_dates import DeliveryDates, Window
+from trackledger.domain.policies.delivery_dates import DeliveryDates
 from trackledger.domain.policies.order import in_order
 from trackledger.domain.policies.silence import Silence, SilencePolicy
-from trackledger.domain.policies.status import Status
+from trackledger.domain.policies.status import Arrival, Status
 from trackledger.domain.statements import Statements, Told
 
 
@@ -23,15 +23,20 @@ class Policies(Struct, frozen=True):
 
 
 class Conclusions(Struct, frozen=True):
-    """One shipment's statements and everything concluded from them; each read model picks its rows from here."""
+    """One shipment's statements and everything concluded from them; each read model picks its rows from here.
+
+    `known_since` is when it was registered, else first heard of. Without a deadline `excuse` is the rule that says why.
+    """
 
     statements: Statements
     told: list[Told]
     status: Status
+    arrival: Arrival
     cases: list[Case]
     silence: Silence | None
+    excuse: str
+    known_since: datetime | None
     dates: DeliveryDates
-    windows: list[Window]
     provider_says_stuck: bool | None
 
 
@@ -47,20 +52,18 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
     known_since = registered_at or statements.known_since
     concluded = status.conclude(live)
     direction = statements.assertion(AssertionKind.DIRECTION)
-    arrived_at = concluded.delivered_at
-    if direction and direction.value == Leg.RETURN and concluded.milestone is Milestone.RETURNED:
-        # A reverse pickup is meant for the merchant: there it has arrived.
-        arrived_at = concluded.since
+    arrival = status.arrival(concluded, is_reverse=direction is not None and direction.value == Leg.RETURN)
+    is_split = statements.assertion(AssertionKind.SPLIT) is not None
+    quiet = silence.conclude(concluded, live, known_since, carrier, service, policies.silence, is_split=is_split)
     return Conclusions(
         statements=statements,
         told=told,
         status=concluded,
+        arrival=arrival,
         cases=attempts.conclude(live, carrier, said, policies.attempts),
-        # An order whose parcels are shipments of their own has nothing more to say; they have.
-        silence=None
-        if statements.assertion(AssertionKind.SPLIT)
-        else silence.conclude(concluded, live, known_since, carrier, service, policies.silence),
-        dates=delivery_dates.conclude(statements.estimates, live, registered_at, arrived_at),
-        windows=delivery_dates.windows(statements.estimates, delivery_dates.count_from(live, registered_at)),
+        silence=quiet,
+        excuse="" if quiet else silence.excuse(concluded, is_split=is_split) or "no_time",
+        known_since=known_since,
+        dates=delivery_dates.conclude(statements.estimates, live, registered_at, arrival.at),
         provider_says_stuck=claim.value == "yes" if claim else None,
     )

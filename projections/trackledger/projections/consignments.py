@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trackledger.domain.checkpoints import AssertionKind
 from trackledger.projections.table import Reader, View
 
 _PIECES = """SELECT piece_of AS shipment_id, COUNT(*) AS pieces,
@@ -29,6 +30,27 @@ CONSIGNMENTS = View(
 `state` is `open` while no piece has arrived, `partial` while some have, `complete` when all have, and `incomplete` when
 nothing more is expected and some have not. Where a provider only counts the pieces, all share their shipment's state.
 """
+
+
+COUNTED_BY = AssertionKind.PIECES
+"""The claim by which a provider counts pieces that are no shipments of their own."""
+
+RULES_VERSION = "consignments-1"
+
+RULES: dict[str, str] = {
+    "open": "No piece has arrived, and some are still on their way.",
+    "partial": "Some pieces have arrived, and others are still on their way.",
+    "complete": "All pieces have arrived.",
+    "incomplete": "Nothing more is expected, and some pieces have not arrived.",
+    "each": "Each piece is a shipment of its own, whose status says whether it has arrived.",
+    "counted": "The provider only counts the pieces: all share the state of this shipment.",
+}
+"""Rule, or state of a consignment, to what it says; see `domain.policies`."""
+
+
+def pieces(store: Reader, shipment_id: str) -> list[dict[str, Any]]:
+    """The rows of `shipments` of those that are pieces of a shipment, in the order of their ids."""
+    return store.read("SELECT * FROM {s}shipments WHERE piece_of = :id ORDER BY shipment_id", id=shipment_id)
 
 
 def of(store: Reader, shipment_id: str) -> dict[str, Any] | None:

@@ -87,7 +87,7 @@ def rows(c: "Conclusions") -> Iterator[DeliveryDatesRow]:
 
 def estimate_rows(c: "Conclusions") -> Iterator[EstimateRow]:
     """The estimates of one shipment; those in days appear once there is a day to count from."""
-    for number, window in enumerate(c.windows, start=1):
+    for number, window in enumerate(c.dates.windows, start=1):
         yield EstimateRow(
             shipment_id=c.statements.shipment_id,
             estimate_no=number,

@@ -38,6 +38,7 @@ TABLE = Table(
     NdrRow,
     ("shipment_id", "case_no"),
     [Index(("act_by", "shipment_id"), where="state <> 'closed'")],
+    personal=("reason_said",),
 )
 
 _OPEN = """SELECT n.*, s.account, s.reference, s.order_id, s.carrier, s.tracking_number, s.milestone, s.location,

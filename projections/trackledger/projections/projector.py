@@ -8,11 +8,13 @@ from typing import Any, Protocol
 from eventsourcing.persistence import IntegrityError, Notification, OperationalError
 from msgspec import Struct
 
+from trackledger.domain.errors import traced
+from trackledger.domain.events import FORGOTTEN
 from trackledger.domain.mapper import decode
 from trackledger.domain.statements import Statements, fold
 from trackledger.projections.conclusions import Policies, conclude
 from trackledger.projections.table import Change, Reader, Table
-from trackledger.projections.tables import POSITION, TABLES, Poisoned
+from trackledger.projections.tables import POSITION, TABLES, Poisoned, poisoned
 
 BATCH = 1000
 """Events a transaction; an event holds everything new of one report."""
@@ -28,15 +30,16 @@ Rows = dict[Table[Any], dict[Any, Any]]
 class Step(Struct, frozen=True):
     """What some events do to the tables; the last of them is at `position`.
 
-    `poison` are shipments that cannot be folded. Those in `healed` could not be either: it is not known which rows they
-    have, so that all of them go before the rows of `changes` are written.
+    `poison` are shipments that cannot be folded. Of those in `anew` all rows go before the rows of `changes` are
+    written: it is not known which they have, as they could not be folded before, or they are forgotten, and whatever
+    was said of them is to go.
     """
 
     events: int
     position: int
     changes: list[Change]
     poison: list[Poisoned]
-    healed: list[str]
+    anew: list[str]
 
 
 class Waiter(Protocol):
@@ -129,37 +132,41 @@ class Projector:
         older = self._store.streams([id_ for id_, new in news.items() if new[0].originator_version > 1], position)
         broken = self._store.poisoned(list(news), self._suffix)
         poison: list[Poisoned] = []
-        healed: list[str] = []
+        anew: list[str] = []
         writes: dict[Table[Any], Change] = {table: Change(table, [], []) for table in self._tables}
         for id_, new in news.items():
+            is_forgotten = any(stored.topic == FORGOTTEN for stored in new)
+            if is_forgotten or id_ in broken:
+                anew.append(id_)
             try:
                 statements = fold(id_, map(decode, older.get(id_, ())))
-                before = {} if id_ in broken or not statements.position else self.rows(statements)
+                before = {} if is_forgotten or id_ in broken or not statements.position else self.rows(statements)
                 for stored in new:
                     statements.apply(decode(stored))
                 after = self.rows(statements)
             except Exception as error:
-                poison.append(self.poison(id_, new[-1].id, error))
+                poison.append(self.poison(id_, [*older.get(id_, ()), *new], error))
+                if not is_forgotten and id_ in broken:
+                    anew.remove(id_)
                 continue
             for table, rows in after.items():
                 old = before.get(table, {})
                 change = writes[table]
                 change.rows.extend(row for key, row in rows.items() if old.get(key) != row)
                 change.gone.extend(key for key in old if key not in rows)
-            if id_ in broken:
-                healed.append(id_)
-        changes = [change for change in writes.values() if change.rows or change.gone or healed]
-        return Step(len(batch), batch[-1].id, changes, poison, healed)
+        changes = [change for change in writes.values() if change.rows or change.gone or anew]
+        return Step(len(batch), batch[-1].id, changes, poison, anew)
 
     def rows(self, statements: Statements) -> Rows:
         """The rows of one shipment, by table and key."""
         concluded = conclude(statements, self._policies)
         return {t: {t.key_of(row): row for row in TABLES[t](concluded)} for t in self._tables}
 
-    def poison(self, shipment_id: str, position: int, error: Exception) -> Poisoned:
-        """Note that a shipment cannot be folded; the next ones are not held up."""
-        log.error("shipment %s cannot be folded at position %d", shipment_id, position, exc_info=error)
-        return Poisoned(shipment_id, position, f"{type(error).__name__}: {error}")
+    def poison(self, shipment_id: str, stream: Sequence[Notification], error: Exception) -> Poisoned:
+        """Note that a shipment cannot be folded by these events; the next ones are not held up."""
+        log.error("shipment %s cannot be folded at position %d: %s", shipment_id, stream[-1].id, traced(error))
+        log.debug("shipment %s cannot be folded", shipment_id, exc_info=error)
+        return poisoned(shipment_id, stream, error)
 
     def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> int:
         """Take in everything that is there by now; the number of events. `progress` is told of each batch.

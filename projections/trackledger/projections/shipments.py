@@ -59,6 +59,7 @@ TABLE = Table(
         Index(("piece_of",), where="piece_of IS NOT NULL"),
         Index(("shipment_id",), where="pieces > 1"),
     ],
+    personal=("location", "said"),
 )
 
 

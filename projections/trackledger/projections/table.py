@@ -57,13 +57,25 @@ class Index(Struct, frozen=True):
 
 
 class Table(Generic[R]):
-    """A table whose columns are the fields of the frozen struct `row`, with the primary key `key`."""
+    """A table whose columns are the fields of the frozen struct `row`, with the primary key `key`.
 
-    def __init__(self, name: str, row: type[R], key: tuple[str, ...], indexes: Sequence[Index] = ()) -> None:
+    Columns whose text may name people are `personal`: the database keeps no statistics of them, which would be copies
+    that outlive their rows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        row: type[R],
+        key: tuple[str, ...],
+        indexes: Sequence[Index] = (),
+        personal: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.row = row
         self.key = key
         self.indexes = tuple(indexes)
+        self.personal = tuple(personal)
         self.columns = tuple(_column(f.name, f.type) for f in fields(row))
         self.names = tuple(column.name for column in self.columns)
         self._key_of = attrgetter(*key)
@@ -81,17 +93,35 @@ class Table(Generic[R]):
 
         `schema` is a prefix including its dot. `mark` is added to the names of the indexes, which a schema holds once.
         """
-        name = name or self.name
+        return [
+            self.create_bare(dialect, schema, name),
+            *self.forbid_statistics(dialect, schema, name),
+            *self.create_indexes(dialect, schema, name, mark),
+        ]
+
+    def create_bare(self, dialect: Dialect, schema: str = "", name: str = "") -> str:
+        """The statement that creates the table with its primary key alone, as it is filled the fastest."""
         index = 0 if dialect == "sqlite" else 1
         columns = [f"{c.name} {c.kind.value[index]}{'' if c.nullable else ' NOT NULL'}" for c in self.columns]
         columns.append(f"PRIMARY KEY ({', '.join(self.key)})")
         rowid = " WITHOUT ROWID" if dialect == "sqlite" and Kind.BYTES not in {c.kind for c in self.columns} else ""
-        statements = [f"CREATE TABLE {schema}{name} ({', '.join(columns)}){rowid}"]
+        return f"CREATE TABLE {schema}{name or self.name} ({', '.join(columns)}){rowid}"
+
+    def forbid_statistics(self, dialect: Dialect, schema: str = "", name: str = "") -> list[str]:
+        """The statements after which no samples of the `personal` columns are kept; SQLite keeps none unless asked."""
+        if dialect == "sqlite" or not self.personal:
+            return []
+        columns = ", ".join(f"ALTER COLUMN {column} SET STATISTICS 0" for column in self.personal)
+        return [f"ALTER TABLE {schema}{name or self.name} {columns}"]
+
+    def create_indexes(self, dialect: Dialect, schema: str = "", name: str = "", mark: str = "") -> list[str]:
+        """The statements that create its indexes; see `create`."""
+        statements = []
         for i in self.indexes:
             title = "_".join((self.name, *i.columns)) + mark
             title = f"{schema}{title}" if dialect == "sqlite" else title
             where = f" WHERE {i.where}" if i.where else ""
-            statements.append(f"CREATE INDEX {title} ON {schema}{name} ({', '.join(i.columns)}){where}")
+            statements.append(f"CREATE INDEX {title} ON {schema}{name or self.name} ({', '.join(i.columns)}){where}")
         return statements
 
     def upsert(self, dialect: Dialect, schema: str = "", name: str = "") -> str:
@@ -108,9 +138,9 @@ class Table(Generic[R]):
         target = f"INSERT INTO {schema}{name or self.name} ({', '.join(self.names)})"
         return f"{target} {source} ON CONFLICT ({', '.join(self.key)}) {action}"
 
-    def insert(self) -> str:
+    def insert(self, name: str = "") -> str:
         """Insert one row of positional parameters into SQLite; a key that is taken is an error."""
-        return self.upsert("sqlite").partition(" ON CONFLICT ")[0]
+        return self.upsert("sqlite", name=name).partition(" ON CONFLICT ")[0]
 
     def delete(self, dialect: Dialect, schema: str = "", name: str = "") -> str:
         """Delete one row by its key, given as positional parameters."""

@@ -1,14 +1,17 @@
 """Which tables and views are there, and what fills each?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from trackledger.domain.events import FORGOTTEN
 from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
 from trackledger.projections.table import Reader, Table, View
 
 if TYPE_CHECKING:
+    from eventsourcing.persistence import Notification
+
     from trackledger.projections.conclusions import Conclusions
 
 TABLES: dict[Table[Any], Callable[["Conclusions"], Iterable[Any]]] = {
@@ -39,6 +42,13 @@ class Poisoned(Struct, frozen=True):
     shipment_id: str
     position: int
     reason: str
+
+
+def poisoned(shipment_id: str, stream: "Sequence[Notification]", error: Exception) -> Poisoned:
+    """That a shipment cannot be folded by these events, and why; of a forgotten one only what kind of error it was, as
+    its text may quote what was said."""
+    is_forgotten = any(stored.topic == FORGOTTEN for stored in stream)
+    return Poisoned(shipment_id, stream[-1].id, type(error).__name__ + ("" if is_forgotten else f": {error}"))
 
 
 def lag(store: Reader) -> int:

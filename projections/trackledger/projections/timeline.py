@@ -51,6 +51,7 @@ TABLE = Table(
     TimelineRow,
     ("shipment_id", "checkpoint_id"),
     [Index(("provider", "status_code"), where="milestone = 'unknown'")],
+    personal=("location", "status_said", "remark"),
 )
 
 UNMAPPED = View(

@@ -1,12 +1,12 @@
 """Which parts are looked at, in which order, and what if one cannot be?"""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from eventsourcing.persistence import PersistenceError
 
-from trackledger.adapters.checks import Check, configured, database, line, refused
+from trackledger.adapters.checks import Check, configured, database, line, refused, sealed
 from trackledger.adapters.configuration import Connection, load
 from trackledger.adapters.follow_up import FollowUp
 from trackledger.adapters.runtime import Runtime, open_runtime
@@ -32,6 +32,7 @@ def examine(settings: Callable[[], Settings], config: str | None, now: datetime 
     yield configured.configuration(said)
     yield from map(configured.account, connections)
     yield from configured.follow_up(chosen.follow_up, connections)
+    yield sealed.configured(chosen.proof)
     try:
         runtime = open_runtime(chosen, create=False)
     except NoLedger as missing:
@@ -52,6 +53,7 @@ def _inside(runtime: Runtime, connections: Sequence[Connection], now: datetime) 
         partial(database.durability, opened, where, allow_volatile=settings.allow_volatile),
         partial(database.clock, opened, settings.clock),
         *(partial(check, look) for check in line.CHECKS),
+        partial(sealed.newest, opened, settings.proof, datetime.now(UTC)),
     ]
     for check in checks:
         try:

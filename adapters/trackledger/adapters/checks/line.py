@@ -1,7 +1,7 @@
 """Does everything that arrives reach the tables, and does anything arrive at all?"""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from trackledger.adapters.checks import Check, several
 from trackledger.adapters.clock import Clock
 from trackledger.adapters.configuration import Connection
 from trackledger.adapters.inbox import Inbox
+from trackledger.adapters.storage.builds import old_names, under_way
 from trackledger.adapters.storage.database import Database
 from trackledger.domain.policies.silence import VERSION
 from trackledger.projections.conclusions import Policies
@@ -143,6 +144,22 @@ def policies(look: Look) -> Check:
     return Check("policies", "warning", says, "run `trackledger rebuild`")
 
 
+def rebuilds(look: Look) -> Check:
+    """Whether a rebuild was left off, and which tables it replaced are still there."""
+    kept = old_names(look.database)
+    old = f", kept are {', '.join(kept)} until `trackledger rebuild --drop-old`" if kept else ""
+    # Its lease is in the machine's time, whatever the configured clock shows.
+    one = under_way(look.database, datetime.now(UTC))
+    if one is None:
+        return Check("rebuilds", "ok", f"none is under way{old}")
+    folded = f"{one.events:,} of {one.upto:,} events"
+    if one.state == "running":
+        return Check("rebuilds", "ok", f"one is under way by {one.process}, {folded} folded{old}")
+    how = "was not switched to" if one.state == "built" else f"was interrupted after {folded}"
+    remedy = "go on with `trackledger rebuild`, or give it up with `trackledger rebuild --drop-new`"
+    return Check("rebuilds", "warning", f"one of {', '.join(one.tables)} {how}{old}", remedy)
+
+
 CHECKS: tuple[Callable[[Look], Check], ...] = (
     ledger,
     poisoned,
@@ -153,6 +170,7 @@ CHECKS: tuple[Callable[[Look], Check], ...] = (
     stopped,
     overdue,
     policies,
+    rebuilds,
 )
 
 

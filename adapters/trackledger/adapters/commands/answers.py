@@ -15,13 +15,13 @@ _STEERING = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """The second set of control characters and those that reverse the direction of the text around them."""
 
 
-def as_json(answer: Any) -> None:
-    """One JSON document. Instants are ISO 8601 in UTC with `Z`, days `YYYY-MM-DD`.
+def as_json(answer: Any, *, err: bool = False) -> None:
+    """One JSON document, on standard error if `err`. Instants are ISO 8601 in UTC with `Z`, days `YYYY-MM-DD`.
 
     Characters that steer a terminal are escaped, also those that JSON would allow as they are.
     """
     document = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
-    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document))
+    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document), err=err)
 
 
 def text(value: Any) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from trackledger.adapters.commands import answers
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings, from_environment
-from trackledger.domain.errors import TrackledgerError, UsageError
+from trackledger.domain.errors import InvalidStatement, TrackledgerError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,13 +48,26 @@ class Asked(Struct):
     allow_volatile: bool = False
     config: str | None = None
 
-    def settings(self, *, outside: bool = False) -> Settings:
-        """How this process is configured; with accounts and their secrets for those who go `outside`."""
-        return from_environment(self.db, self.allow_volatile, self.config, outside=outside)
+    def settings(self, *, outside: bool = False, sealing: bool = False) -> Settings:
+        """How this process is configured; with accounts and their secrets for those who go `outside`, and not without
+        the configured key for those who are `sealing`."""
+        return from_environment(self.db, self.allow_volatile, self.config, outside=outside, sealing=sealing)
 
-    def open(self, *, create: bool = False, outside: bool = False) -> Runtime:
+    def who(self, actor: str | None) -> str:
+        """Who acts: the one named, else `TRACKLEDGER_ACTOR`. Raises `UsageError` for nobody, and for what is no name."""
+        from trackledger.domain.corrections import require_actor
+
+        name = self.settings().actor if actor is None else actor
+        if not name:
+            raise UsageError("nobody is named who does this; give --actor, or set TRACKLEDGER_ACTOR")
+        try:
+            return require_actor(name)
+        except InvalidStatement as error:
+            raise UsageError(str(error)) from None
+
+    def open(self, *, create: bool = False, outside: bool = False, sealing: bool = False) -> Runtime:
         """The ledger that was asked for. Only writing commands make a missing one."""
-        return open_runtime(self.settings(outside=outside), create=create)
+        return open_runtime(self.settings(outside=outside, sealing=sealing), create=create)
 
 
 def shared(command: F) -> F:
@@ -120,3 +133,8 @@ def now_option(command: F) -> F:
     return click.option(
         "--now", type=INSTANT, default=lambda: datetime.now(UTC), metavar="ISO", help="Answer as of this time."
     )(command)
+
+
+def actor_option(command: F) -> F:
+    """Add `--actor`; see `Asked.who`."""
+    return click.option("--actor", help="Who you are; it is recorded.  [default: $TRACKLEDGER_ACTOR]")(command)

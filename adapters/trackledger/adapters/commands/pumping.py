@@ -1,5 +1,6 @@
-"""Which commands bring the tables up to the ledger?"""
+"""Which command brings the tables up to the ledger?"""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,8 +14,11 @@ from trackledger.projections.tables import POSITION, lag
 @click.option("--follow", is_flag=True, help="Go on for ever, waking on every commit; end with Ctrl-C.")
 @shared
 def project(asked: Asked, follow: bool) -> None:
-    """Take in the messages that wait and bring the tables up to the ledger, once or for ever."""
-    with asked.open() as runtime:
+    """Take in the messages that wait and bring the tables up to the ledger, once or for ever.
+
+    With --follow the ledger is sealed as often as is configured, where there is a key for it.
+    """
+    with asked.open(sealing=follow) as runtime:
         runtime.intake.catch_up()
         if left := runtime.inbox.waiting():
             click.echo(
@@ -49,42 +53,27 @@ def _follow(runtime: Any) -> None:
         # At once, also out of a long wait; a transaction under way rolls back and is done again by the next pump.
         raise SystemExit(0)
 
-    def take_in() -> None:
+    def until_told(pump: Callable[[], None]) -> None:
         try:
-            runtime.intake.run(stop)
+            pump()
         except BaseException as error:
             failed.append(error)
             stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    intake = Thread(target=take_in)
-    intake.start()
+    pumps = [lambda: runtime.intake.run(stop)]
+    if runtime.settings.proof.key:
+        sealer = runtime.sealer
+        pumps.append(lambda: sealer.run(stop, runtime.settings.proof.seal_every))
+    threads = [Thread(target=until_told, args=(pump,)) for pump in pumps]
+    for thread in threads:
+        thread.start()
     try:
         runtime.projector.run(stop)
     finally:
         # It ends with the batch under way, which would otherwise have to wait until its claim has run out.
         stop.set()
-        intake.join()
+        for thread in threads:
+            thread.join()
     raise failed[0]
-
-
-@click.command()
-@click.argument("name", required=False)
-@shared
-def rebuild(asked: Asked, name: str | None) -> None:
-    """Make the tables (or the one called NAME) anew from the first event on, beside the old ones, and switch."""
-    from msgspec import to_builtins
-
-    from trackledger.projections.rebuild import rebuild as run
-
-    with asked.open() as runtime, answers.progress("rebuild") as show:
-        report = run(runtime.store, name, runtime.settings.policies, show)
-    if asked.as_json:
-        answers.as_json([to_builtins(parity) for parity in report])
-        return
-    for parity in report:
-        differ = f"{parity.only_new} new or changed, {parity.only_old} gone or changed"
-        same = "equal to the old" if not parity.only_new and not parity.only_old else differ
-        examples = f", e.g. {', '.join(parity.examples)}" if parity.examples else ""
-        click.echo(f"{parity.table}: {parity.rows} rows, {same}{examples}")

@@ -1,46 +1,86 @@
 """Which commands answer from the tables?"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
 
 from trackledger.adapters.commands import answers
+from trackledger.adapters.commands.as_of import NOW, Moments, as_of_options, warn_if_behind
 from trackledger.adapters.commands.options import Asked, now_option, shared
 from trackledger.adapters.runtime import Runtime
 from trackledger.domain.errors import ShipmentNotFound, UsageError
 from trackledger.domain.milestones import Leg, Milestone
-from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections import consignments, delivery_dates, ndr, notes, shipments, silence, timeline
 from trackledger.projections.table import Reader
-from trackledger.projections.tables import lag
 
 limit_option = click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 account_option = click.option("--account", help="Only this account's shipments.")
 
 
-def _warn_if_behind(runtime: Runtime) -> None:
-    behind = lag(runtime.database)
-    if behind > 0:
-        click.echo(
-            f"trackledger: the tables are {behind:,} events behind the ledger; run `trackledger project`", err=True
-        )
-
-
 def matching(runtime: Runtime, ref: str, account: str | None) -> list[dict[str, Any]]:
     """The rows of `shipments` that REF names. Raises `ShipmentNotFound` where there is none."""
-    if not ref:
-        raise UsageError("REF is empty; give a shipment id, reference, order id or tracking number")
-    _warn_if_behind(runtime)
+    require_ref(ref)
+    warn_if_behind(runtime)
     found = shipments.find(runtime.database, ref, account)
     if not found:
-        raise ShipmentNotFound(f"no shipment has the id, reference, order id or tracking number {ref!r}; check it")
+        raise _not_found(ref)
     return found
 
 
-def _only(runtime: Runtime, ref: str, account: str | None) -> dict[str, Any]:
-    found = matching(runtime, ref, account)
+def require_ref(ref: str) -> None:
+    """Raises `UsageError` for a REF that names nothing."""
+    if not ref:
+        raise UsageError("REF is empty; give a shipment id, reference, order id or tracking number")
+
+
+def _not_found(ref: str) -> ShipmentNotFound:
+    return ShipmentNotFound(f"no shipment has the id, reference, order id or tracking number {ref!r}; check it")
+
+
+def ids_of(runtime: Runtime, ref: str, account: str | None) -> list[str]:
+    """Ids of the shipments that REF names by what is known today. Raises `ShipmentNotFound` where there is none."""
+    require_ref(ref)
+    named = [row["shipment_id"] for row in shipments.find(runtime.database, ref, account)]
+    # The tables may be behind; the links never are.
+    ids = sorted({*named, *runtime.ledger.find(ref, account)})
+    if not ids:
+        raise _not_found(ref)
+    return ids
+
+
+def with_pieces(runtime: Runtime, ids: Iterable[str]) -> list[str]:
+    """These shipments and those that are pieces of them, on whose rows their consignments depend."""
+    found = [(id_, *(row["shipment_id"] for row in consignments.pieces(runtime.store, id_))) for id_ in ids]
+    return list(dict.fromkeys(one for some in found for one in some))
+
+
+@contextmanager
+def about(
+    runtime: Runtime, ref: str, account: str | None, moments: Moments
+) -> Generator[tuple[Reader, list[dict[str, Any]]]]:
+    """The tables as of the moments, and the rows of `shipments` in them that REF names by what is known today.
+
+    Raises `ShipmentNotFound` where there is none, and where none was known at the moment.
+    """
+    if moments == NOW:
+        yield runtime.database, matching(runtime, ref, account)
+        return
+    require_ref(ref)
+    moments.require(runtime)
+    ids = ids_of(runtime, ref, account)
+    with moments.tables(runtime, with_pieces(runtime, ids)) as tables:
+        rows = [row for id_ in ids for row in shipments.find(tables, id_) if row["shipment_id"] == id_]
+        if not rows:
+            raise ShipmentNotFound(f"nothing of {ref!r} was {moments}; ask for a later moment, or leave it out")
+        yield tables, rows
+
+
+def only(ref: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one row that REF names. Raises `UsageError` where it names several."""
     if len(found) > 1:
         ids = ", ".join(row["shipment_id"] for row in found)
         raise UsageError(f"{ref!r} names {len(found)} shipments; use one of their ids: {ids}")
@@ -73,22 +113,29 @@ def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, An
     }
 
 
+def with_notes(runtime: Runtime, answer: dict[str, Any], known_at: datetime | None) -> dict[str, Any]:
+    """What `status_of` answers, with the remarks that were recorded by then."""
+    return answer | {"notes": notes.of(runtime.database, answer["shipment_id"], known_at)}
+
+
 @click.command()
 @click.argument("ref")
 @account_option
 @now_option
+@as_of_options
 @shared
-def status(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
+def status(asked: Asked, ref: str, account: str | None, now: datetime, moments: Moments) -> None:
     """Where is REF now? REF is a shipment id, reference, order id or tracking number; several matches are listed."""
-    with asked.open() as runtime:
-        found = [status_of(runtime.database, row, now) for row in matching(runtime, ref, account)]
+    with asked.open() as runtime, about(runtime, ref, account, moments) as (tables, rows):
+        found = [with_notes(runtime, status_of(tables, row, now), moments.known_at) for row in rows]
     if asked.as_json:
         answers.as_json(found[0] if len(found) == 1 else found)
         return
-    click.echo("\n\n".join(_in_words(answer) for answer in found))
+    click.echo("\n\n".join(in_words(answer) for answer in found))
 
 
-def _in_words(answer: dict[str, Any]) -> str:
+def in_words(answer: dict[str, Any]) -> str:
+    """What `status_of` answers, and its notes, for a person."""
     s, quiet, dates, case = answer["status"], answer["silence"], answer["delivery"], answer["ndr"]
     text = answers.text
     lines = [answer["shipment_id"]]
@@ -124,6 +171,9 @@ def _in_words(answer: dict[str, Any]) -> str:
             f"  {pieces['pieces']} pieces: {pieces['delivered']} delivered, {pieces['open']} open, "
             f"{pieces['failed']} failed"
         )
+    for note in answer["notes"]:
+        said = note["text"] or "private, see `trackledger history`"
+        lines.append(f"  note of {text(note['recorded_at'])} by {text(note['actor'])}: {text(said)}")
     because = s["because"]
     lines.append(f"  by rule {because['rule']} from {', '.join(map(text, because['checkpoints'])) or 'nothing said'}")
     lines.append(f"  {answer['checkpoints']} checkpoints, ledger position {answer['position']}")
@@ -139,8 +189,9 @@ def _in_words(answer: dict[str, Any]) -> str:
 @click.option("--after", default="", help="Continue after this shipment id.")
 @account_option
 @limit_option
+@as_of_options
 @shared
-def shipments_(asked: Asked, limit: int, after: str, **filters: str | None) -> None:
+def shipments_(asked: Asked, moments: Moments, limit: int, after: str, **filters: str | None) -> None:
     """List shipments in the order of their ids."""
     columns = (
         "shipment_id",
@@ -153,21 +204,22 @@ def shipments_(asked: Asked, limit: int, after: str, **filters: str | None) -> N
         "attempts",
         "location",
     )
-    _list(asked, lambda s: shipments.listed(s, limit=limit, after=after, **filters), columns, "no shipments")
+    _list(asked, moments, lambda s: shipments.listed(s, limit=limit, after=after, **filters), columns, "no shipments")
 
 
 @click.command(name="timeline")
 @click.argument("ref")
 @account_option
+@as_of_options
 @shared
-def timeline_(asked: Asked, ref: str, account: str | None) -> None:
+def timeline_(asked: Asked, ref: str, account: str | None, moments: Moments) -> None:
     """What was said about REF, in order, and how we know."""
     columns = (
         "occurred_at", "occurred_said", "zone_source", "milestone", "leg", "status_code", "status_said", "location",
         "remark", "ndr_reason", "channel", "amended", "withdrawn", "corrected", "checkpoint_id",
     )  # fmt: skip
-    with asked.open() as runtime:
-        rows = timeline.of(runtime.database, _only(runtime, ref, account)["shipment_id"])
+    with asked.open() as runtime, about(runtime, ref, account, moments) as (tables, found):
+        rows = timeline.of(tables, only(ref, found)["shipment_id"])
     _show(asked, rows, columns, "nothing was said about it yet")
 
 
@@ -176,14 +228,15 @@ def timeline_(asked: Asked, ref: str, account: str | None) -> None:
 @account_option
 @limit_option
 @now_option
+@as_of_options
 @shared
-def ndr_(asked: Asked, now: datetime, **kwargs: Any) -> None:
+def ndr_(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
     """Failed deliveries that are not closed, the most urgent first."""
     columns = (
         "shipment_id", "case_no", "state", "reason", "reason_said", "party", "attempts", "last_attempt_at", "act_by",
         "overdue", "carrier", "tracking_number",
     )  # fmt: skip
-    _list(asked, lambda s: ndr.unclosed(s, now, **kwargs), columns, "no failed deliveries")
+    _list(asked, moments, lambda s: ndr.unclosed(s, now, **kwargs), columns, "no failed deliveries")
 
 
 @click.command()
@@ -191,41 +244,44 @@ def ndr_(asked: Asked, now: datetime, **kwargs: Any) -> None:
 @account_option
 @limit_option
 @now_option
+@as_of_options
 @shared
-def stuck(asked: Asked, now: datetime, **kwargs: Any) -> None:
+def stuck(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
     """Shipments that have been quiet for too long, the longest first."""
     columns = (
         "shipment_id", "kind", "quiet_since", "stuck_after", "provider_says_stuck", "milestone", "location", "carrier",
         "tracking_number",
     )  # fmt: skip
-    _list(asked, lambda s: silence.stuck(s, now, **kwargs), columns, "nothing is stuck")
+    _list(asked, moments, lambda s: silence.stuck(s, now, **kwargs), columns, "nothing is stuck")
 
 
 @click.command()
 @account_option
 @limit_option
 @now_option
+@as_of_options
 @shared
-def late(asked: Asked, now: datetime, **kwargs: Any) -> None:
+def late(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
     """Open shipments past their promised or first estimated date, the longest first."""
     columns = (
         "shipment_id", "promised_by", "baseline", "original_to", "current_to", "current_source", "milestone",
         "location", "carrier", "tracking_number",
     )  # fmt: skip
-    _list(asked, lambda s: delivery_dates.late(s, now, **kwargs), columns, "nothing is late")
+    _list(asked, moments, lambda s: delivery_dates.late(s, now, **kwargs), columns, "nothing is late")
 
 
 @click.command()
 @click.argument("ref")
 @account_option
 @now_option
+@as_of_options
 @shared
-def edd(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
+def edd(asked: Asked, ref: str, account: str | None, now: datetime, moments: Moments) -> None:
     """When REF was promised and is expected, with every estimate ever stated."""
-    with asked.open() as runtime:
-        id_ = _only(runtime, ref, account)["shipment_id"]
-        dates = delivery_dates.of(runtime.database, id_, now) or {}
-        estimates = delivery_dates.estimates(runtime.database, id_)
+    with asked.open() as runtime, about(runtime, ref, account, moments) as (tables, found):
+        id_ = only(ref, found)["shipment_id"]
+        dates = delivery_dates.of(tables, id_, now) or {}
+        estimates = delivery_dates.estimates(tables, id_)
     if asked.as_json:
         answers.as_json(dates | {"estimates": estimates})
         return
@@ -238,11 +294,12 @@ def edd(asked: Asked, ref: str, account: str | None, now: datetime) -> None:
 
 @click.command()
 @click.option("--provider")
+@as_of_options
 @shared
-def unmapped(asked: Asked, provider: str | None) -> None:
+def unmapped(asked: Asked, moments: Moments, provider: str | None) -> None:
     """Statuses that no mapping knows, the most frequent first."""
     columns = ("provider", "status_code", "text", "count", "first_seen", "last_seen", "example_message_id")
-    _list(asked, lambda s: timeline.unmapped(s, provider), columns, "every status is mapped")
+    _list(asked, moments, lambda s: timeline.unmapped(s, provider), columns, "every status is mapped")
 
 
 @click.command()
@@ -251,7 +308,7 @@ def unmapped(asked: Asked, provider: str | None) -> None:
 def parked(asked: Asked, limit: int) -> None:
     """Messages that could not be read, with the reason, and shipments that could not be folded."""
     with asked.open() as runtime:
-        _warn_if_behind(runtime)
+        warn_if_behind(runtime)
         messages = runtime.inbox.parked(limit)
         poisoned = runtime.database.read("SELECT * FROM {s}poisoned ORDER BY shipment_id LIMIT :limit", limit=limit)
     if asked.as_json:
@@ -263,10 +320,15 @@ def parked(asked: Asked, limit: int) -> None:
         answers.table(poisoned, ("shipment_id", "position", "reason"), empty="")
 
 
-def _list(asked: Asked, query: Callable[[Reader], list[dict[str, Any]]], columns: tuple[str, ...], empty: str) -> None:
-    with asked.open() as runtime:
-        _warn_if_behind(runtime)
-        rows = query(runtime.database)
+def _list(
+    asked: Asked,
+    moments: Moments,
+    query: Callable[[Reader], list[dict[str, Any]]],
+    columns: tuple[str, ...],
+    empty: str,
+) -> None:
+    with asked.open() as runtime, moments.tables(runtime) as tables:
+        rows = query(tables)
     _show(asked, rows, columns, empty)
 
 

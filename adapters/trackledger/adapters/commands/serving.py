@@ -41,7 +41,7 @@ def serve(asked: Asked, host: str | None, port: int | None) -> None:
 @_port
 @shared
 def run(asked: Asked, host: str | None, port: int | None) -> None:
-    """Do everything in one process: receive webhooks, ask providers, take in messages, keep the tables.
+    """Do everything in one process: receive webhooks, ask providers, take in messages, keep the tables, seal.
 
     It ends on SIGINT or SIGTERM, having answered what it accepted. Any number of these may run on one ledger.
     """
@@ -51,7 +51,7 @@ def run(asked: Asked, host: str | None, port: int | None) -> None:
     metrics = Metrics()
     # Nobody is asked before it is sure that webhooks can be received.
     with (
-        asked.open(create=True, outside=True) as runtime,
+        asked.open(create=True, outside=True, sealing=True) as runtime,
         _listening(runtime, host, port) as listening,
         pumping(runtime, metrics),
     ):

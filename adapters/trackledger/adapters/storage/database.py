@@ -1,6 +1,6 @@
 """What must a database offer so that one recorder and one table store serve both?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class InUse(Exception):
-    """A table could not be locked, as somebody is reading it."""
+    """A table could not be locked, as somebody is reading it, or what was deleted is held back by somebody who may
+    still see it; the text says by whom."""
 
 
 class Transaction(Reader, Protocol):
@@ -45,8 +46,24 @@ class Transaction(Reader, Protocol):
         """Write rows over those with their keys, into the table of another `name` if given."""
         ...
 
+    def fill(self, table: Table[Any], values: Sequence[tuple[Any, ...]], name: str) -> None:
+        """Insert rows of which none is there yet, given as values in column order, into the table of another name."""
+        ...
+
     def delete(self, table: Table[Any], keys: Iterable[Any], name: str = "") -> None:
         """Delete rows by key."""
+        ...
+
+    def rename(self, name: str, to: str) -> None:
+        """Give a table another name. Views that people made read by name on SQLite, and go with it on PostgreSQL."""
+        ...
+
+    def onlookers(self, names: Sequence[str]) -> list[str]:
+        """The views, other than those of these names, that would go on reading tables and views which are replaced."""
+        ...
+
+    def access(self, names: Sequence[str]) -> list[str]:
+        """Statements that give what will have these names the owner and the privileges of what has them now."""
         ...
 
     def lock_out(self, names: Sequence[str]) -> None:
@@ -62,6 +79,10 @@ class Snapshot(Reader, Protocol):
 
     def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         """Rows as bare tuples, for the hot paths."""
+        ...
+
+    def pages(self, sql: str, size: int, **params: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows as bare tuples, at most so many at a time and in memory; take them all before the next such question."""
         ...
 
 
@@ -95,6 +116,16 @@ class Database(Reader, Protocol):
         """A join that looks rows up by index, value by value, whatever the database believes of the table's size.
 
         A young table has no statistics, and reading it whole for each batch would slow down as it grows.
+        """
+        ...
+
+    def scrub(self, names: Sequence[str]) -> None:
+        """Make what was deleted from these tables, and what earlier versions of their rows held, leave the files of the
+        database, which a deletion alone does not. It takes as long as writing the tables anew, and others who write to
+        them wait. Raises `InUse` when somebody holds it back for longer than a few seconds; ask again then.
+
+        Backups, PostgreSQL's archived and not yet recycled log, and blocks that the file system has freed are beyond
+        its reach.
         """
         ...
 

@@ -7,7 +7,7 @@ from functools import cache
 from selectors import EVENT_READ, DefaultSelector
 from threading import Event as Flag
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from zlib import crc32
@@ -27,6 +27,8 @@ SCHEMA = "trackledger"
 POOL_SIZE = 10
 POOL_SECONDS = 30.0
 LOCK_MILLISECONDS = 500
+SCRUB_SECONDS = 5.0
+"""How long rewriting a table waits for those that use it, and for transactions that may still see what was deleted."""
 LOOK_EVERY = 0.25
 """Seconds between two looks of a waiting thread whether its waiter was closed; the server is not asked."""
 
@@ -36,10 +38,42 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _NEXT = "UPDATE {s}ledger_head SET last = last + %s RETURNING last"
-_EVENT_TYPES = ("int8", "text", "int8", "text", "bytea")
+EVENT_TYPES = ("int8", "text", "int8", "text", "bytea")
 
+# Whoever may still see rows that were deleted before the transaction %s: VACUUM keeps these for them.
+_HOLDERS = """SELECT 'process ' || pid || ' (' || COALESCE(NULLIF(application_name, ''), backend_type) || ')'
+  FROM pg_catalog.pg_stat_activity
+  WHERE pid <> pg_backend_pid() AND datname = current_database()
+    AND (age(backend_xmin) >= age(%s::xid) OR age(backend_xid) >= age(%s::xid))
+  UNION ALL SELECT 'the prepared transaction ' || gid FROM pg_catalog.pg_prepared_xacts
+  WHERE database = current_database() AND age(transaction) >= age(%s::xid)
+  UNION ALL SELECT 'the replication slot ' || slot_name FROM pg_catalog.pg_replication_slots
+  WHERE age(xmin) >= age(%s::xid)"""
 
 _LOST_RACES = (psycopg.IntegrityError, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+_ONLOOKERS = b"""SELECT DISTINCT dn.nspname || '.' || dc.relname AS view
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+  JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+  JOIN pg_catalog.pg_class dc ON dc.oid = r.ev_class
+  JOIN pg_catalog.pg_namespace dn ON dn.oid = dc.relnamespace
+  WHERE n.nspname = %s AND c.relname = ANY(%s) AND NOT (dn.oid = n.oid AND dc.relname = ANY(%s)) ORDER BY view"""
+
+_ACCESS = b"""WITH named AS (
+    SELECT c.relacl, c.relowner, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = ANY(%s))
+  SELECT statement FROM (
+    SELECT 2 AS step, 'GRANT ' || a.privilege_type || ' ON ' || name || ' TO '
+           || CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+           || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS statement
+    FROM named CROSS JOIN LATERAL aclexplode(relacl) a WHERE a.grantee <> relowner
+    UNION ALL
+    SELECT 1, 'ALTER TABLE ' || name || ' OWNER TO ' || quote_ident(pg_get_userbyid(relowner))
+    FROM named WHERE pg_get_userbyid(relowner) <> current_user) s ORDER BY step, statement"""
 
 
 class PostgresTransaction:
@@ -65,9 +99,10 @@ class PostgresTransaction:
         found = self._connection.execute(_encoded(_NEXT.format(s=self._prefix)), (len(events),)).fetchone()
         assert found is not None
         positions = list(range(found[0] - len(events) + 1, found[0] + 1))
-        self._copy(
+        copy_rows(
+            self._connection,
             f"{self._prefix}stored_events",
-            _EVENT_TYPES,
+            EVENT_TYPES,
             (
                 (n, e.originator_id, e.originator_version, e.topic, e.state)
                 for n, e in zip(positions, events, strict=True)
@@ -76,18 +111,11 @@ class PostgresTransaction:
         return positions
 
     def insert(self, table: Table[Any], rows: Sequence[Any]) -> None:
-        types = [column.kind.value[2].removesuffix("[]") for column in table.columns]
-        self._copy(self._prefix + table.name, types, map(table.values, rows))
+        self.fill(table, [table.values(row) for row in rows], table.name)
 
-    def _copy(self, name: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert by COPY, measured at half the time of INSERT over arrays."""
-        with (
-            self._connection.cursor() as cursor,
-            cursor.copy(_encoded(f"COPY {name} FROM STDIN (FORMAT BINARY)")) as copy,
-        ):
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
+    def fill(self, table: Table[Any], values: Sequence[tuple[Any, ...]], name: str) -> None:
+        types = [column.kind.value[2].removesuffix("[]") for column in table.columns]
+        copy_rows(self._connection, self._prefix + name, types, values)
 
     def upsert(self, table: Table[Any], rows: Sequence[Any], name: str = "") -> None:
         if rows:
@@ -99,11 +127,24 @@ class PostgresTransaction:
         if rows:
             self._connection.cursor().executemany(_encoded(table.delete("postgresql", self._prefix, name)), rows)
 
+    def rename(self, name: str, to: str) -> None:
+        self._connection.execute(_encoded(f"ALTER TABLE {self._prefix}{name} RENAME TO {to}"))
+
+    def onlookers(self, names: Sequence[str]) -> list[str]:
+        return [row[0] for row in self._connection.execute(_ONLOOKERS, (self._name, list(names), list(names)))]
+
+    def access(self, names: Sequence[str]) -> list[str]:
+        return [row[0] for row in self._connection.execute(_ACCESS, (self._name, list(names)))]
+
+    @property
+    def _name(self) -> str:
+        return self._prefix.strip('".')
+
     def lock_out(self, names: Sequence[str]) -> None:
         there = self._connection.execute(
             """SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = %s AND c.relname = ANY(%s)""",
-            (self._prefix.strip('".'), list(names)),
+            (self._name, list(names)),
         ).fetchall()
         # All in one statement that ends before the server looks for deadlocks, lest it ends a reader's query instead.
         self._connection.execute(_encoded(f"SET LOCAL statement_timeout = {LOCK_MILLISECONDS}"))
@@ -128,6 +169,13 @@ class PostgresSnapshot:
     def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         return _execute(self._connection, self._prefix, sql, params).fetchall()
 
+    def pages(self, sql: str, size: int, **params: Any) -> Iterator[list[tuple[Any, ...]]]:
+        # A cursor on the server; the other kind would have the whole answer sent first.
+        with self._connection.cursor("pages", binary=True) as cursor:
+            cursor.execute(_translated(sql, self._prefix), params)
+            while page := cursor.fetchmany(size):
+                yield page
+
 
 class PostgresDatabase:
     """A ledger in a schema of its own, reached through one connection pool.
@@ -140,7 +188,7 @@ class PostgresDatabase:
     dialect: Dialect = "postgresql"
 
     def __init__(self, url: str, *, create: bool = True, allow_volatile: bool = False) -> None:
-        self._url, self.name = _split(url)
+        self._url, self.name = split_url(url)
         self.schema = f'"{self.name}".'
         self._channel = f"trackledger_{self.name}"
         self._pool = ConnectionPool(
@@ -152,19 +200,10 @@ class PostgresDatabase:
             configure=_configure,
             open=False,
         )
-        try:
-            with psycopg.connect(self._url, autocommit=True) as connection:
-                if not allow_volatile:
-                    _require_durability(connection)
-                self._create(connection, create)
-        except psycopg.ProgrammingError as error:
-            if error.sqlstate is None:
-                # libpq quotes the part of the URL that it cannot read, which may be the password.
-                raise Refused("PostgreSQL cannot be reached: its URL cannot be read; check --db") from None
-            raise Refused(f"PostgreSQL cannot be used: {str(error).strip()}; check --db") from error
-        except psycopg.Error as error:
-            what = "reached" if isinstance(error, psycopg.OperationalError) else "used"
-            raise Refused(f"PostgreSQL cannot be {what}: {str(error).strip()}; check --db") from error
+        with unreachable("--db"), psycopg.connect(self._url, autocommit=True) as connection:
+            if not allow_volatile:
+                _require_durability(connection)
+            self._create(connection, create)
         self._pool.open()
 
     def _create(self, connection: Connection, create: bool) -> None:
@@ -190,6 +229,17 @@ class PostgresDatabase:
             (self.name,),
         )
         return found.fetchone() is not None
+
+    def is_at(self, connection: Connection, name: str) -> bool:
+        """Whether it is kept in this schema of what a connection leads to, however the URL of that is written."""
+
+        def place(of: Connection, schema: str) -> tuple[Any, ...]:
+            found = of.execute("SELECT current_database(), pg_postmaster_start_time()").fetchone()
+            assert found is not None
+            return (*found, schema)
+
+        with self._connection() as own:
+            return place(own, self.name) == place(connection, name)
 
     @contextmanager
     def _pooled(self) -> Iterator[Connection]:
@@ -228,6 +278,9 @@ class PostgresDatabase:
     def snapshot(self) -> Generator[PostgresSnapshot]:
         with self._connection() as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # A table that takes the place of another during the block holds rows that a snapshot from before does not
+            # see. The locks are taken before the snapshot, and last as long.
+            connection.execute(_encoded(f"LOCK TABLE {_read_tables(self.schema)} IN ACCESS SHARE MODE"))
             yield PostgresSnapshot(connection, self.schema)
 
     def read(self, sql: str, **params: Any) -> list[dict[str, Any]]:
@@ -247,6 +300,22 @@ class PostgresDatabase:
     def look_up(self, table: str, alias: str, column: str, equals: str) -> str:
         return f"CROSS JOIN LATERAL (SELECT * FROM {{s}}{table} WHERE {column} = {equals} OFFSET 0) AS {alias}"
 
+    def scrub(self, names: Sequence[str]) -> None:
+        """VACUUM FULL: a plain one leaves the bytes in the free space of their pages. Of transactions of other roles it
+        knows only with the rights of `pg_read_all_stats`."""
+        with self._connection() as connection:
+            found = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
+            assert found is not None
+            _await_end_of_holders(connection, found[0])
+            connection.execute(_encoded(f"SET lock_timeout = '{SCRUB_SECONDS:.0f}s'"))
+            try:
+                for name in names:
+                    connection.execute(_encoded(f"VACUUM (FULL) {self.schema}{name}"))
+            except psycopg.errors.LockNotAvailable as error:
+                raise InUse(f"somebody uses the table {name}") from error
+            finally:
+                connection.execute("RESET lock_timeout")
+
     def wake(self) -> None:
         """NOTIFY on a commit of its own: inside the transaction it would serialise every commit of the server.
 
@@ -260,6 +329,12 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _read_tables(prefix: str) -> str:
+    from trackledger.projections.tables import TABLES
+
+    return ", ".join(f"{prefix}{table.name}" for table in TABLES)
 
 
 class PostgresWaiter:
@@ -333,6 +408,15 @@ def _has_ended(connection: Connection) -> bool:
     return False
 
 
+def _await_end_of_holders(connection: Connection, transaction: str) -> None:
+    """Raises `InUse` for those that do not end soon."""
+    deadline = monotonic() + SCRUB_SECONDS
+    while holders := connection.execute(_encoded(_HOLDERS), (transaction,) * 4).fetchall():
+        if monotonic() > deadline:
+            raise InUse(f"{holders[0][0]} may still see what was deleted, as it began before")
+        sleep(LOOK_EVERY)
+
+
 def _require_durability(connection: Connection) -> None:
     for setting, loses in (
         ("synchronous_commit", "the commits of the last moments before a crash"),
@@ -346,7 +430,22 @@ def _require_durability(connection: Connection) -> None:
             )
 
 
-def _split(url: str) -> tuple[str, str]:
+@contextmanager
+def unreachable(option: str) -> Iterator[None]:
+    """Tell failures of the server as `Refused`, with the option whose URL is to be checked."""
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:
+            # libpq quotes the part of the URL that it cannot read, which may be the password.
+            raise Refused(f"PostgreSQL cannot be reached: its URL cannot be read; check {option}") from None
+        raise Refused(f"PostgreSQL cannot be used: {str(error).strip()}; check {option}") from error
+    except psycopg.Error as error:
+        what = "reached" if isinstance(error, psycopg.OperationalError) else "used"
+        raise Refused(f"PostgreSQL cannot be {what}: {str(error).strip()}; check {option}") from error
+
+
+def split_url(url: str) -> tuple[str, str]:
     """The URL without its parameter `schema`, which libpq does not know, and the name of the schema.
 
     The rest stays as it is written: libpq's URLs allow several hosts or none, and its `+` is no blank.
@@ -359,6 +458,14 @@ def _split(url: str) -> tuple[str, str]:
         raise UsageError(f"schema {name!r} must be 1 to 50 of the characters a-z 0-9 _, not starting with a digit")
     rest = "&".join(parameter for parameter in parameters if not parameter.startswith("schema="))
     return f"{address}?{rest}" if rest else address, name
+
+
+def copy_rows(connection: Connection, name: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert by COPY, measured at half the time of INSERT over arrays."""
+    with connection.cursor() as cursor, cursor.copy(_encoded(f"COPY {name} FROM STDIN (FORMAT BINARY)")) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
 
 
 @cache

@@ -1,19 +1,24 @@
 """How are stored events appended once and read back, on either database?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from eventsourcing.persistence import Notification, OperationalError, StoredEvent, Subscription
 
 from trackledger.adapters.storage.database import Database, Transaction
-from trackledger.adapters.storage.schema import LINKS
+from trackledger.adapters.storage.schema import LINKS, VAULT, VaultRow
+from trackledger.adapters.storage.vault import keys_of, opened, seal, unsealed
 from trackledger.domain.batch import Loaded
 from trackledger.domain.ledger import LedgerRecorder
 from trackledger.domain.links import Link
 
 PAGE = 500
 WAIT = 1.0
+
+PRIVATE = b'"private":true'
+"""Stands in the state of the first event of every private shipment and of no other: in a text its quotes would be
+escaped."""
 
 
 class Recorder(LedgerRecorder):
@@ -31,6 +36,7 @@ class Recorder(LedgerRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         links: Sequence[Link] = (),
+        keys: Mapping[str, bytes] | None = None,
         also: Callable[[Transaction], None] | None = None,
         **kwargs: Any,
     ) -> list[int] | None:
@@ -38,10 +44,15 @@ class Recorder(LedgerRecorder):
         the second meets its own events and raises `IntegrityError`, on which the ledger decides again."""
         if not (stored_events or links or also):
             return None
+        new_keys: list[VaultRow] = []
+        if keys:
+            opening = {str(one.originator_id) for one in stored_events if one.originator_version == 1}
+            new_keys = [VaultRow(id_, keys[id_]) for id_ in sorted(opening & keys.keys())]
+            stored_events = seal(stored_events, keys)
         try:
-            positions = self._insert(stored_events, links, also)
+            positions = self._insert(stored_events, links, new_keys, also)
         except OperationalError:
-            positions = self._insert(stored_events, links, also)
+            positions = self._insert(stored_events, links, new_keys, also)
         if positions:
             self._database.wake()
         return positions
@@ -50,6 +61,7 @@ class Recorder(LedgerRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         links: Sequence[Link],
+        new_keys: Sequence[VaultRow],
         also: Callable[[Transaction], None] | None,
     ) -> list[int] | None:
         with self._database.transaction() as transaction:
@@ -59,6 +71,8 @@ class Recorder(LedgerRecorder):
                 # In key order, so that two writers that open the same shipments wait for each other instead of
                 # deadlocking; and before the append, which holds the ledger's counter until the commit.
                 transaction.insert(LINKS, sorted(links, key=lambda link: link.tracker))
+            if new_keys:
+                transaction.insert(VAULT, new_keys)
             return transaction.append(stored_events) if stored_events else None
 
     def select_events(
@@ -69,7 +83,7 @@ class Recorder(LedgerRecorder):
         lte: int | None = None,
         desc: bool = False,
         limit: int | None = None,
-    ) -> list[StoredEvent]:
+    ) -> Sequence[StoredEvent]:
         """One shipment's events by version."""
         found = self._database.tuples(
             f"""SELECT originator_id, originator_version, topic, state FROM {{s}}stored_events
@@ -80,7 +94,7 @@ class Recorder(LedgerRecorder):
             lte=2**62 if lte is None else lte,
             limit=2**62 if limit is None else limit,
         )
-        return [StoredEvent(*row) for row in found]
+        return opened(self._database, [StoredEvent(*row) for row in found])
 
     def select_notifications(
         self,
@@ -90,7 +104,7 @@ class Recorder(LedgerRecorder):
         topics: Sequence[str] = (),
         *,
         inclusive_of_start: bool = True,
-    ) -> list[Notification]:
+    ) -> Sequence[Notification]:
         """Events of all shipments in the order of the ledger."""
         after = -1 if start is None else start - (1 if inclusive_of_start else 0)
         found = self._database.tuples(
@@ -103,7 +117,7 @@ class Recorder(LedgerRecorder):
             limit=limit,
             **({"topics": list(topics)} if topics else {}),
         )
-        return [Notification(*row) for row in found]
+        return opened(self._database, [Notification(*row) for row in found])
 
     def max_notification_id(self) -> int | None:
         """The position of the newest event, None in an empty ledger."""
@@ -116,6 +130,21 @@ class Recorder(LedgerRecorder):
 
     def load(self, keys: Sequence[str]) -> dict[str, Loaded]:
         """See `LedgerRecorder`."""
+        loaded = self._load(keys)
+        private = {one.shipment_id for one in loaded.values() if PRIVATE in one.stream[0].state}
+        if not private:
+            return loaded
+        key_of = keys_of(self._database, private)
+        if private - key_of.keys():
+            # A key is destroyed after its shipment was forgotten; perhaps that was between the two questions.
+            now = self._load(keys)
+            loaded = {tracker: now[tracker] for tracker in loaded}
+        return {
+            tracker: Loaded(one.shipment_id, unsealed(one.stream, key_of), key_of.get(one.shipment_id, b""))
+            for tracker, one in loaded.items()
+        }
+
+    def _load(self, keys: Sequence[str]) -> dict[str, Loaded]:
         found = self._database.tuples(
             f"""SELECT l.tracker, l.shipment_id, e.originator_version, e.topic, e.state
                 FROM {self._database.each("keys")}

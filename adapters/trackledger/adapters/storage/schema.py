@@ -98,6 +98,66 @@ class PositionRow(Struct, frozen=True):
     position: int
 
 
+class RebuildRow(Struct, frozen=True):
+    """The rebuild that is under way or was interrupted, of which there is one at most.
+
+    It makes `tables`, separated by commas, by `policies` of a version; `recipe` is a digest of all on which their rows
+    depend besides the events. `marker` is the name of their position, and a new one for each process that works on it.
+    They are filled with the events up to `upto`, of which `events` were folded, up to the shipment `filled_to`, or with
+    all (`is_filled`). Until `leased_until`, in the machine's time, nobody else takes it over.
+    """
+
+    name: str
+    marker: str
+    tables: str
+    policies: str
+    recipe: str
+    upto: int
+    filled_to: str
+    events: int
+    is_filled: bool
+    process: str
+    began_at: datetime
+    alive_at: datetime
+    leased_until: datetime
+
+
+class BuildRow(Struct, frozen=True):
+    """By which version of the policies a table was made anew, and when; or of one that was replaced since and is kept
+    under the name `…__old`, when that was and the position at which it was. One that is `being_dropped` is no longer
+    whole."""
+
+    name: str
+    policies: str
+    since: datetime
+    position: int | None = None
+    being_dropped: bool = False
+
+
+class VaultRow(Struct, frozen=True):
+    """The key under which the words of a private shipment are sealed; its text is gone for ever once the row is."""
+
+    shipment_id: str
+    secret: bytes
+
+
+class TileRow(Struct, frozen=True):
+    """A part of the Merkle tree over the events: up to 256 hashes of 32 bytes, side by side; see `proof.tiles`."""
+
+    level: int
+    number: int
+    hashes: bytes
+
+
+class HeadRow(Struct, frozen=True):
+    """That the first `size` events had this `root` at `sealed_at`, as the signed `note` says; see `proof.heads`."""
+
+    size: int
+    root: bytes
+    sealed_at: datetime
+    note: str
+
+
 LINKS = Table(
     "tracker_links", Link, ("tracker",), [Index(("shipment_id",)), Index(("reference",)), Index(("tracking_number",))]
 )
@@ -106,6 +166,7 @@ MESSAGES = Table(
     MessageRow,
     ("message_id",),
     [Index(("state", "received_at", "message_id"), where="state IN ('waiting', 'parked')")],
+    personal=("body", "reason", "context", "headers"),
 )
 SCHEDULE = Table(
     "poll_schedule",
@@ -115,9 +176,26 @@ SCHEDULE = Table(
 )
 POLL_ACCOUNTS = Table("poll_accounts", PollAccountRow, ("account", "provider"))
 POSITIONS = Table("positions", PositionRow, ("name",))
-POISONED = Table("poisoned", Poisoned, ("shipment_id",))
+POISONED = Table("poisoned", Poisoned, ("shipment_id",), personal=("reason",))
+REBUILDS = Table("rebuilds", RebuildRow, ("name",))
+BUILDS = Table("builds", BuildRow, ("name",))
+VAULT = Table("vault", VaultRow, ("shipment_id",), personal=("secret",))
+TREE_TILES = Table("tree_tiles", TileRow, ("level", "number"))
+TREE_HEADS = Table("tree_heads", HeadRow, ("size",))
 
-MACHINERY: tuple[Table[Any], ...] = (LINKS, MESSAGES, SCHEDULE, POLL_ACCOUNTS, POSITIONS, POISONED)
+MACHINERY: tuple[Table[Any], ...] = (
+    LINKS,
+    MESSAGES,
+    SCHEDULE,
+    POLL_ACCOUNTS,
+    POSITIONS,
+    POISONED,
+    VAULT,
+    TREE_TILES,
+    TREE_HEADS,
+    REBUILDS,
+    BUILDS,
+)
 
 # AUTOINCREMENT: a bare rowid is renumbered by VACUUM and reused after a deletion.
 _STORED_EVENTS_SQLITE = """CREATE TABLE stored_events (
@@ -146,6 +224,11 @@ _LEDGER_HEAD = """CREATE TABLE {s}ledger_head (one BOOLEAN PRIMARY KEY CHECK (on
 
 def create(dialect: Dialect, prefix: str = "") -> list[str]:
     """Every statement that makes an empty ledger."""
+    return create_bare(dialect, prefix) + create_rest(dialect, prefix)
+
+
+def create_bare(dialect: Dialect, prefix: str = "") -> list[str]:
+    """The statements that make its tables with their primary keys alone, as they are filled the fastest."""
     if dialect == "sqlite":
         statements = [_STORED_EVENTS_SQLITE]
     else:
@@ -155,5 +238,11 @@ def create(dialect: Dialect, prefix: str = "") -> list[str]:
             f"INSERT INTO {prefix}ledger_head VALUES (TRUE, 0)",
         ]
     for table in (*MACHINERY, *TABLES):
-        statements += table.create(dialect, prefix)
-    return statements + [view.create(dialect, prefix) for view in VIEWS]
+        statements += [table.create_bare(dialect, prefix), *table.forbid_statistics(dialect, prefix)]
+    return statements
+
+
+def create_rest(dialect: Dialect, prefix: str = "") -> list[str]:
+    """The statements that then make their indexes and the views."""
+    indexes = [index for table in (*MACHINERY, *TABLES) for index in table.create_indexes(dialect, prefix)]
+    return indexes + [view.create(dialect, prefix) for view in VIEWS]

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from threading import Event as Flag
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
+from trackledger.adapters.storage.database import InUse
 from trackledger.domain.errors import NoLedger, Refused
 from trackledger.projections.table import Dialect, Kind, Table
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x544C4701
 BUSY_SECONDS = 30.0
+SCRUB_SECONDS = 5.0
 LOOK_EVERY = 0.05
 """Seconds between two looks at the file's change counter, which costs microseconds and reads nothing."""
 
@@ -33,22 +35,51 @@ sqlite3.register_converter("TEXT_DAY", lambda text: date.fromisoformat(text.deco
 sqlite3.register_converter("INTEGER_BOOLEAN", lambda text: text != b"0")
 
 
+def _instant_text(instant: datetime) -> str:
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat("T", "microseconds")[:-6] + "Z"
+
+
 def _plain(value: Any) -> Any:
     """A value as SQLite keeps it: instants as UTC text of fixed width, lists as JSON."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+        return _instant_text(value)
     if isinstance(value, date):
         return value.isoformat()
     return json.dumps(value) if isinstance(value, list) else value
 
 
-def _plain_rows(table: Table[Any], rows: Iterable[Any]) -> Iterator[list[Any]]:
-    times = [n for n, column in enumerate(table.columns) if column.kind in (Kind.INSTANT, Kind.DAY)]
-    for row in rows:
-        values = list(table.values(row))
-        for n in times:
-            values[n] = _plain(values[n])
-        yield values
+def _plain_rows(table: Table[Any], rows: Iterable[Any]) -> Iterable[Sequence[Any]]:
+    return plain_values(table)(map(table.values, rows))
+
+
+def plain_values(table: Table[Any]) -> Callable[[Iterable[tuple[Any, ...]]], list[Sequence[Any]]]:
+    """Makes the values of a table's rows, in column order, those that SQLite keeps."""
+    instants = [n for n, column in enumerate(table.columns) if column.kind is Kind.INSTANT]
+    days = [n for n, column in enumerate(table.columns) if column.kind is Kind.DAY]
+
+    def made(rows: Iterable[tuple[Any, ...]]) -> list[Sequence[Any]]:
+        found: list[Sequence[Any]] = []
+        # One instant is in the rows of all checkpoints of a message. By identity, as hashing takes as long as writing;
+        # `kept` keeps the identity from being given to another.
+        texts: dict[int, str] = {}
+        kept = []
+        for row in rows:
+            values = list(row)
+            for n in instants:
+                if (instant := values[n]) is not None:
+                    text = texts.get(id(instant))
+                    if text is None:
+                        kept.append(instant)
+                        text = texts[id(instant)] = _instant_text(instant)
+                    values[n] = text
+            for n in days:
+                if (day := values[n]) is not None:
+                    values[n] = day.isoformat()
+            found.append(tuple(values))
+        return found
+
+    return made
 
 
 @cache
@@ -87,9 +118,26 @@ class SqliteTransaction:
     def upsert(self, table: Table[Any], rows: Sequence[Any], name: str = "") -> None:
         self._connection.executemany(table.upsert("sqlite", name=name), _plain_rows(table, rows))
 
+    def fill(self, table: Table[Any], values: Sequence[tuple[Any, ...]], name: str) -> None:
+        self._connection.executemany(table.insert(name), plain_values(table)(values))
+
     def delete(self, table: Table[Any], keys: Iterable[Any], name: str = "") -> None:
         rows = (key if isinstance(key, tuple) else (key,) for key in keys)
         self._connection.executemany(table.delete("sqlite", name=name), rows)
+
+    def rename(self, name: str, to: str) -> None:
+        # Else the views that people made would be rewritten to read the table under its new name.
+        self._connection.execute("PRAGMA legacy_alter_table = ON")
+        try:
+            self._connection.execute(f"ALTER TABLE {name} RENAME TO {to}")
+        finally:
+            self._connection.execute("PRAGMA legacy_alter_table = OFF")
+
+    def onlookers(self, names: Sequence[str]) -> list[str]:
+        return []
+
+    def access(self, names: Sequence[str]) -> list[str]:
+        return []
 
     def lock_out(self, names: Sequence[str]) -> None:
         """Nothing to do: readers go on with the tables as they were when they began to read."""
@@ -108,6 +156,11 @@ class SqliteSnapshot:
     def tuples(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         with _library_errors():
             return _execute(self._connection, sql, params).fetchall()
+
+    def pages(self, sql: str, size: int, **params: Any) -> Iterator[list[tuple[Any, ...]]]:
+        with _library_errors(), closing(_execute(self._connection, sql, params)) as cursor:
+            while page := cursor.fetchmany(size):
+                yield page
 
 
 class SqliteDatabase:
@@ -217,6 +270,10 @@ class SqliteDatabase:
         with self._reader() as connection:
             return _execute(connection, sql, params).fetchall()
 
+    def is_at(self, path: Path) -> bool:
+        """Whether it is kept in this file, however the path is written."""
+        return path.exists() and path.samefile(self._file)
+
     @contextmanager
     def snapshot(self) -> Generator[SqliteSnapshot]:
         """The moment is that of the first read in the block."""
@@ -235,6 +292,23 @@ class SqliteDatabase:
 
     def look_up(self, table: str, alias: str, column: str, equals: str) -> str:
         return f"CROSS JOIN {{s}}{table} AS {alias} ON {alias}.{column} = {equals}"
+
+    def scrub(self, names: Sequence[str]) -> None:
+        """The whole file is written anew: of what is deleted under `secure_delete`, pieces were found to stay behind
+        where pages had been split. Then the log that holds the earlier pages is emptied."""
+        with self._lock, _library_errors():
+            self._writer.execute(f"PRAGMA busy_timeout = {SCRUB_SECONDS * 1000:.0f}")
+            try:
+                self._writer.execute("VACUUM")
+                held = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise
+                raise InUse(f"another process writes to {self._path}") from error
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        if held:
+            raise InUse(f"another process has been reading {self._path} since before")
 
     def wake(self) -> None:
         """Nothing to do: waiters watch the file's change counter."""
@@ -281,10 +355,12 @@ class SqliteWaiter:
 def _library_errors() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
+    except sqlite3.DatabaseError as error:
         from eventsourcing import persistence
 
-        name = "IntegrityError" if isinstance(error, sqlite3.IntegrityError) else "OperationalError"
+        name = type(error).__name__
+        if name not in ("IntegrityError", "OperationalError", "DatabaseError"):  # the last for a damaged file
+            raise
         raise getattr(persistence, name)(error) from error
 
 

@@ -49,13 +49,19 @@ class AttemptPolicy(Struct, frozen=True):
     act_within_by_carrier: Mapping[str, timedelta] = {}
     new_visit_after: timedelta = NEW_VISIT_AFTER
 
-    def deadline(self, carrier: str, last_attempt_at: datetime) -> datetime:
-        """By when to act after an attempt that failed at `last_attempt_at`."""
-        return last_attempt_at + self.act_within_by_carrier.get(carrier.casefold(), self.act_within)
+    def time_to_act(self, carrier: str) -> tuple[timedelta, str]:
+        """How long one has to act after a failed attempt, and the rule that says so."""
+        own = self.act_within_by_carrier.get(carrier.casefold())
+        return (self.act_within, "time_to_act") if own is None else (own, "time_to_act_of_carrier")
 
 
 class Case(Struct, frozen=True):
-    """One failed-delivery case. `attempts` are visits, `failure_scans` the scans that told of them."""
+    """One failed-delivery case. `attempts` are visits, `failure_scans` the scans that told of them.
+
+    `rule` drew the state and outcome, from the scan with the key `moved_by` where it is not open any more.
+    `reason_rule` drew reason and party from the failure with the key `reason_by`, and `act_rule` the time to act.
+    `because` are the keys of all failures, `visits` of those that began a visit, each with the rule that says why.
+    """
 
     case_no: int
     state: CaseState
@@ -70,6 +76,12 @@ class Case(Struct, frozen=True):
     closed_at: datetime | None = None
     outcome: Outcome | None = None
     because: tuple[str, ...] = ()
+    rule: str = ""
+    moved_by: str = ""
+    reason_rule: str = ""
+    reason_by: str = ""
+    act_rule: str = ""
+    visits: tuple[tuple[str, str], ...] = ()
 
 
 _NO_REASON = (None, NdrReason.UNSPECIFIED)
@@ -84,6 +96,34 @@ _ENDINGS = {
     M.DAMAGED: Outcome.LOST,
 }
 
+RULES_VERSION = "attempts-1"
+
+RULES: dict[str, str] = {
+    "no_failed_delivery": "Only a failed delivery on the way to the consignee opens a case, and there is none.",
+    "visits_in_all": "The attempts are the visits of all cases; scans that repeat the failure of a visit are none.",
+    "first_failure": "A failed delivery opens a case, and is its first visit.",
+    "out_again": "The parcel was out for delivery since the failure before, so that this one is another visit.",
+    "long_apart": "It is so long since the failure before that this one is another visit.",
+    "waiting": "Since the newest failure the parcel was not sent out again, is not to be collected, and nothing ended.",
+    "sent_out_again": "The parcel is out for delivery again.",
+    "to_be_collected": "The parcel waits where the consignee can collect it.",
+    "closed_by_delivery": "The parcel was delivered.",
+    "closed_by_collection": "The parcel was handed over after it had waited to be collected.",
+    "closed_by_way_back": "A scan on the way back shows that the parcel is returning.",
+    "closed_by_given_up_return": "A return was announced, but the parcel was delivered after all.",
+    **{f"closed_by_{milestone}": f"The parcel was said to be {milestone}." for milestone in _ENDINGS},
+    "stated_reason": "The newest failure that names a reason says why; each reason has the party who must act.",
+    "inferred_reason": "The newest failure whose words give a reason says why; it was read out of free text.",
+    "no_reason": "No failure names a reason.",
+    "time_to_act": "There is so long to act after the newest failure before the carrier decides by itself.",
+    "time_to_act_of_carrier": "This carrier gives so long to act after the newest failure before it decides by itself.",
+    "nothing_to_do": "Nobody has to act on a case that is not open.",
+}
+"""Rule to what it says."""
+
+NUMBERED = frozenset({"long_apart", "time_to_act", "time_to_act_of_carrier"})
+"""Rules with a number in them that a host may set."""
+
 
 class _Draft:
     """A case while it is being folded."""
@@ -92,30 +132,44 @@ class _Draft:
         self.case_no = case_no
         self.opened_at = opened_at
         self.failures: list[Checkpoint] = []
-        self.attempts = 0
-        self.out_again = True
-        self.collectable = False
+        self.visits: list[tuple[str, str]] = []
+        self.out_again = False
+        self.state = CaseState.OPEN
+        self.rule = "waiting"
+        self.moved_by = ""
         self.closed: tuple[datetime, Outcome] | None = None
 
     def fail(self, checkpoint: Checkpoint, new_visit_after: timedelta) -> None:
-        if self.out_again or _apart(self.failures[-1].occurred, checkpoint.occurred, new_visit_after):
-            self.attempts += 1
-            self.collectable = False
+        if not self.failures:
+            visit = "first_failure"
+        elif self.out_again:
+            visit = "out_again"
+        elif _apart(self.failures[-1].occurred, checkpoint.occurred, new_visit_after):
+            visit = "long_apart"
+        else:
+            visit = ""
+        if visit:
+            self.visits.append((checkpoint.key, visit))
+            self.state, self.rule, self.moved_by = CaseState.OPEN, "waiting", ""
         self.out_again = False
         self.failures.append(checkpoint)
+
+    def action(self, rule: str, key: str) -> None:
+        self.state, self.rule, self.moved_by = CaseState.ACTIONED, rule, key
 
     @property
     def last_attempt_at(self) -> datetime:
         return max(c.occurred.at for c in self.failures)
 
-    def close(self, at: datetime, outcome: Outcome) -> None:
+    def close(self, checkpoint: Checkpoint, outcome: Outcome, rule: str) -> None:
         """A day begins before what happened in it: an ending of day precision is never before the attempt it ends."""
-        self.closed = (max(at, self.last_attempt_at), outcome)
+        self.closed = (max(checkpoint.occurred.at, self.last_attempt_at), outcome)
+        self.state, self.rule, self.moved_by = CaseState.CLOSED, rule, checkpoint.key
 
-    def give_up_return(self, at: datetime) -> None:
+    def give_up_return(self, checkpoint: Checkpoint) -> None:
         """A return that was announced and then not carried out did not end the case, the delivery did."""
         if self.closed is not None and self.closed[1] is Outcome.RETURNING:
-            self.close(at, Outcome.DELIVERED)
+            self.close(checkpoint, Outcome.DELIVERED, "closed_by_given_up_return")
 
 
 def _apart(a: Moment, b: Moment, gap: timedelta) -> bool:
@@ -139,25 +193,29 @@ def conclude(
     drafts: list[_Draft] = []
     for checkpoint in in_order(checkpoints):
         current = drafts[-1] if drafts and drafts[-1].closed is None else None
-        milestone, at = checkpoint.milestone, checkpoint.occurred.at
+        milestone = checkpoint.milestone
         if milestone is M.DELIVERY_FAILED and checkpoint.leg is Leg.FORWARD:
             if current is None:
-                current = _Draft(len(drafts) + 1, at)
+                current = _Draft(len(drafts) + 1, checkpoint.occurred.at)
                 drafts.append(current)
             current.fail(checkpoint, policy.new_visit_after)
         elif current is None:
             if drafts and milestone is M.DELIVERED and checkpoint.leg is Leg.FORWARD:
-                drafts[-1].give_up_return(at)
+                drafts[-1].give_up_return(checkpoint)
         elif checkpoint.leg is Leg.RETURN and milestone is not M.UNKNOWN:
-            current.close(at, Outcome.RETURNING)
+            current.close(checkpoint, Outcome.RETURNING, "closed_by_way_back")
         elif milestone is M.OUT_FOR_DELIVERY:
-            current.out_again, current.collectable = True, False
+            current.out_again = True
+            current.action("sent_out_again", checkpoint.key)
         elif milestone is M.AVAILABLE_FOR_PICKUP:
-            current.collectable = True
+            current.action("to_be_collected", checkpoint.key)
         elif milestone is M.DELIVERED:
-            current.close(at, Outcome.COLLECTED if current.collectable else Outcome.DELIVERED)
+            if current.rule == "to_be_collected":
+                current.close(checkpoint, Outcome.COLLECTED, "closed_by_collection")
+            else:
+                current.close(checkpoint, Outcome.DELIVERED, "closed_by_delivery")
         elif milestone in _ENDINGS:
-            current.close(at, _ENDINGS[milestone])
+            current.close(checkpoint, _ENDINGS[milestone], f"closed_by_{milestone}")
     return [_case(draft, carrier, said or {}, policy) for draft in drafts]
 
 
@@ -165,24 +223,32 @@ def _case(draft: _Draft, carrier: str, said: Mapping[str, str], policy: AttemptP
     last = draft.failures[-1]
     explained = next((c for c in reversed(draft.failures) if c.ndr_reason not in _NO_REASON), last)
     reason = explained.ndr_reason or NdrReason.UNSPECIFIED
-    if draft.closed is not None:
-        state = CaseState.CLOSED
-    elif draft.out_again or draft.collectable:
-        state = CaseState.ACTIONED
+    if reason is NdrReason.UNSPECIFIED:
+        reason_rule = "no_reason"
     else:
-        state = CaseState.OPEN
+        reason_rule = "inferred_reason" if explained.ndr_inferred else "stated_reason"
+    act_by, act_rule = None, "nothing_to_do"
+    if draft.state is CaseState.OPEN:
+        time, act_rule = policy.time_to_act(carrier)
+        act_by = draft.last_attempt_at + time
     return Case(
         case_no=draft.case_no,
-        state=state,
+        state=draft.state,
         reason=reason,
         reason_said=said.get(explained.key) or explained.remark or explained.status_said,
         party=PARTY[reason],
-        attempts=draft.attempts,
+        attempts=len(draft.visits),
         failure_scans=len(draft.failures),
         opened_at=draft.opened_at,
         last_attempt_at=draft.last_attempt_at,
-        act_by=policy.deadline(carrier, draft.last_attempt_at) if state is CaseState.OPEN else None,
+        act_by=act_by,
         closed_at=draft.closed[0] if draft.closed else None,
         outcome=draft.closed[1] if draft.closed else None,
         because=tuple(c.key for c in draft.failures),
+        rule=draft.rule,
+        moved_by=draft.moved_by,
+        reason_rule=reason_rule,
+        reason_by=explained.key,
+        act_rule=act_rule,
+        visits=tuple(draft.visits),
     )

@@ -1,0 +1,1 @@
+"""How does what a ledger holds leave it as files, and come back?"""

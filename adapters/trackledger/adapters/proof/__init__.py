@@ -1,0 +1,1 @@
+"""How is it proven that nothing in the ledger was changed?"""

@@ -1,0 +1,46 @@
+"""How is a ledger filled from simulated worlds, as many checkpoints as wanted, while its tables are kept?"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from support.simulated import ask_all, heard
+from trackledger.adapters.providers.base import Message
+from trackledger.adapters.runtime import Runtime, open_runtime
+from trackledger.adapters.simulator.simulation import Running, Simulation
+
+PARCELS = 2_000
+"""Parcels of one world; each is an account of its own."""
+
+TOGETHER = 500
+"""Messages taken in at once."""
+
+
+def messages(database: str, checkpoints: int) -> Iterator[tuple[Runtime, list[Message]]]:
+    """Messages in the order of their arrival, so many at once, until the ledger holds that many checkpoints; the
+    settings of its runtime know the account that they are for.
+
+    The webhooks of a world come one scan at a time; then everybody is asked for the whole story of each parcel, as
+    happens where a shop connects a provider later on.
+    """
+    told = 0
+    seed = 0
+    while told < checkpoints:
+        seed += 1
+        simulation = Simulation(seed, PARCELS, account=f"shop{seed:03}")
+        with simulation.serve() as running, open_runtime(running.settings(database)) as runtime:
+            registrations = running.registrations()
+            for start in range(0, len(registrations), 1000):
+                runtime.ledger.register(registrations[start : start + 1000])
+            for batch in _of(running, runtime, webhooks=seed % 2 == 0):
+                yield runtime, batch
+            told = int(runtime.store.read("SELECT COUNT(*) AS n FROM {s}timeline")[0]["n"])
+
+
+def _of(running: Running, runtime: Runtime, *, webhooks: bool) -> Iterator[list[Message]]:
+    pushed = heard(runtime, running.deliveries()) if webhooks else []
+    for start in range(0, len(pushed), TOGETHER):
+        yield pushed[start : start + TOGETHER]
+    for day in (4, 8, 13):
+        asked = ask_all(runtime, running, running.until - timedelta(days=14 - day))
+        for start in range(0, len(asked), TOGETHER):
+            yield asked[start : start + TOGETHER]
