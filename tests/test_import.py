@@ -204,6 +204,27 @@ def test_as_of_a_moment(runtime: Runtime, places: Callable[[str], str], tmp_path
         assert restored.ledger.intake(webhooks(4, 9)[:1])[0].position == done.position + 2
 
 
+@KINDS
+def test_a_shipment_that_cannot_be_folded_has_its_events_and_links(
+    runtime: Runtime, places: Callable[[str], str], tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker("clickpost", "4:P0")
+    runtime.ledger.intake([report(at="1 10:00", tracker=tracker, details={"registered_at": "some day"})])
+    runtime.projector.catch_up()
+    assert "cannot be folded" in caplog.text
+    exported(runtime, tmp_path / "file")
+    into = places(kind)
+
+    done = imported(into, tmp_path / "file")
+
+    assert (done.events, done.shipments, done.poisoned) == (2, 0, 1)
+    with open_runtime(Settings(into), create=False) as restored:
+        for name in ("poisoned", "tracker_links"):
+            assert restored.store.read(f"SELECT * FROM {{s}}{name}") == runtime.store.read(f"SELECT * FROM {{s}}{name}")
+        (told,) = restored.ledger.intake(reports(1)[:1])
+        assert (told.shipment_id, told.recorded, told.error) == (parcel_id(0), 1, "")
+
+
 # Private shipments
 
 

@@ -1,8 +1,10 @@
 """Is a replay what the ledger was at a moment, wherever it is written and whoever folds it?"""
 
 import os
-import uuid
-from collections.abc import Callable, Iterator
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -13,11 +15,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from support.cli import ANSWERING, AT, ATTEMPTED, NEVER_PICKED_UP, NOW, Cli
+from support.cli import ANSWERING, AT, ATTEMPTED, NEVER_PICKED_UP, NOW, Cli, installed
 from support.parcels import batches, reports
 from support.rows import rows
 from support.scans import instant
 from support.simulated import heard, instants, take
+from support.threads import until
 from trackledger.adapters.past import past
 from trackledger.adapters.ranges import InProcess
 from trackledger.adapters.replay import replay
@@ -30,24 +33,6 @@ from trackledger.projections.tables import VIEWS, lag
 
 SMALL = 40
 """Events of a range, so that a few parcels are several."""
-
-
-@pytest.fixture
-def places(postgres_server: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Makes URLs, of either kind, at which there is nothing yet; what comes there is removed afterwards."""
-    schemas: list[str] = []
-
-    def place(kind: str) -> str:
-        name = f"into_{uuid.uuid4().hex}"
-        if kind == "sqlite":
-            return f"sqlite:///{tmp_path / name}.db"
-        schemas.append(name)
-        return f"{postgres_server}{'&' if '?' in postgres_server else '?'}schema={name}"
-
-    yield place
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        for name in schemas:
-            connection.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE'.encode())
 
 
 def fill(runtime: Runtime, parcels: int = 9, first: int = 0) -> None:
@@ -297,6 +282,24 @@ def test_an_interrupted_replay_leaves_nothing(runtime: Runtime, places: Callable
 
     assert nothing_at(into)
     assert replay(runtime, into, processes=1).shipments == 20
+
+
+def test_ctrl_c_once_and_again_ends_a_replay_and_leaves_nothing(tmp_path: Path, places: Callable[[str], str]) -> None:
+    source, into = f"sqlite:///{tmp_path}/source.db", places("sqlite")
+    with open_runtime(Settings(source)) as runtime:
+        fill(runtime, 200)
+    path = Path(into.removeprefix("sqlite:///"))
+    command = [installed(), "--db", source, "replay", "--into", into, "--workers", "2"]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        until(lambda: bool(list(tmp_path.glob(f".{path.name}*.part"))))
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+
+    assert process.returncode in (1, -signal.SIGINT)
+    assert nothing_at(into)
 
 
 def test_a_worker_that_is_killed_leaves_nothing(runtime: Runtime, places: Callable[[str], str]) -> None:

@@ -10,21 +10,25 @@ Fails with an assertion where something is not so.
 """
 
 import argparse
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter, sleep
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from benchmarks.__main__ import memory, say
 from benchmarks.world import messages
 from support.postgres import server
 from trackledger.adapters.commands.history import history
+from trackledger.adapters.exporting.exporter import export
+from trackledger.adapters.exporting.relations import EVENTS
+from trackledger.adapters.exporting.wanted import Wanted
+from trackledger.adapters.importing import Imported, import_ledger
 from trackledger.adapters.proof.heads import Head, Trust
 from trackledger.adapters.proof.notes import new_key
 from trackledger.adapters.proof.sealer import Sealer
@@ -40,7 +44,7 @@ from trackledger.projections.tables import TABLES
 
 T = TypeVar("T")
 KEY = new_key("audit.example/ledger")
-TRUST = Trust(KEY.verifier.name, (KEY.verifier,))
+TRUST = Trust((KEY.verifier,))
 MOMENTS = (0.25, 0.5, 0.75)
 
 
@@ -178,12 +182,17 @@ def audit(kind: str, place: Callable[[str], str], checkpoints: int, folder: Path
         for moment, digest in digests.items():
             replayed = timed(
                 f"replay as known at {moment:%H:%M:%S}",
-                lambda moment=moment: replay(runtime, place(f"past{moment:%H%M%S%f}"), known_at=moment, processes=2),
+                partial(replay, runtime, place(f"past{moment:%H%M%S%f}"), known_at=moment, processes=2),
                 lambda one: one.checkpoints,
                 "checkpoints",
             )
             assert replayed.digest == digest, moment
-        whole = timed("replay of all", lambda: replay(runtime, place("whole")), lambda r: r.checkpoints, "checkpoints")
+        whole = timed(
+            "replay of all",
+            lambda: replay(runtime, place("whole"), processes=2),
+            lambda r: r.checkpoints,
+            "checkpoints",
+        )
         checked = timed("tables against a fresh fold", lambda: check_tables(runtime), lambda _: held, "checkpoints")
         assert not checked.differing
         assert checked.digest == whole.digest
@@ -193,16 +202,64 @@ def audit(kind: str, place: Callable[[str], str], checkpoints: int, folder: Path
         tamper(runtime, head.size - 1000)
         look_back(runtime, list(digests)[1])
         with readers(database) as counts:
-            parities = timed("rebuild while others read and write", lambda: rebuild(runtime.rebuilds), lambda _: held)
-        say(f"  {len(counts)} readings of all tables meanwhile, none of them short of a row; parity: {parities}")
-    move(database, place("moved"), folder)
+            parities = timed(
+                "rebuild while others read and write", lambda: rebuild(runtime.rebuilds), lambda _: held, "checkpoints"
+            )
+        say(f"  {len(counts)} readings of all tables meanwhile, none of them short of a row")
+        assert all(parity.holds for parity in parities)
+    move(database, place("moved"), folder / "export.ndjson")
     say(f"  peak memory of this process {memory():.0f} MiB")
 
 
 def look_back(runtime: Runtime, moment: datetime) -> None:
     """The history of some shipments, one after the other."""
-    ids = [row[0] for row in runtime.database.tuples("SELECT shipment_id FROM {s}shipments ORDER BY since LIMIT 200")]
+    ids = [
+        row[0]
+        for row in runtime.database.tuples(
+            "SELECT shipment_id FROM {s}shipments WHERE opened_at <= :at ORDER BY since LIMIT 200", at=moment
+        )
+    ]
     started = perf_counter()
     for id_ in ids:
         history(runtime, id_, known_at=moment)
     say(f"  history of one shipment: {(perf_counter() - started) / len(ids) * 1000:.1f} ms")
+
+
+def move(database: str, into: str, file: Path) -> None:
+    """Export the whole ledger and import it elsewhere: events and rows are the same."""
+    with open_runtime(Settings(database)) as runtime:
+        runtime.projector.catch_up()
+        with file.open("wb") as out:
+            wanted = Wanted(EVENTS, "ndjson", datetime.now(UTC))
+            timed("export", lambda: export(runtime, wanted, out, lambda done, total: None), lambda e: e.rows, "events")
+        digest = of_tables(runtime.database)
+    with file.open("rb") as source:
+        imported: Imported = timed(
+            "import", lambda: import_ledger(Settings(into), source), lambda i: i.events, "events"
+        )
+    assert imported.digest == digest
+    file.unlink()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoints", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    asked = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if asked.only != "postgresql":
+            audit("SQLite", lambda name: f"sqlite:///{folder / name}.db", asked.checkpoints, folder)
+        if asked.only != "sqlite":
+            address = stack.enter_context(server())
+            separator = "&" if "?" in address else "?"
+
+            def place(name: str) -> str:
+                return f"{address}{separator}schema={name}_{uuid.uuid4().hex[:8]}"
+
+            audit("PostgreSQL", place, asked.checkpoints, folder)
+
+
+if __name__ == "__main__":
+    main()

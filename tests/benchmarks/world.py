@@ -19,8 +19,8 @@ def messages(database: str, checkpoints: int) -> Iterator[tuple[Runtime, list[Me
     """Messages in the order of their arrival, so many at once, until the ledger holds that many checkpoints; the
     settings of its runtime know the account that they are for.
 
-    The webhooks of a world come one scan at a time; then everybody is asked for the whole story of each parcel, as
-    happens where a shop connects a provider later on.
+    Every other world is heard by webhooks, one scan at a time, and asked once at its end, the others are asked three
+    times. Each parcel's answer has its whole story so far.
     """
     told = 0
     seed = 0
@@ -40,7 +40,7 @@ def _of(running: Running, runtime: Runtime, *, webhooks: bool) -> Iterator[list[
     pushed = heard(runtime, running.deliveries()) if webhooks else []
     for start in range(0, len(pushed), TOGETHER):
         yield pushed[start : start + TOGETHER]
-    for day in (4, 8, 13):
-        asked = ask_all(runtime, running, running.until - timedelta(days=14 - day))
+    for days_before in (0,) if webhooks else (9, 5, 0):
+        asked = ask_all(runtime, running, running.until - timedelta(days=days_before))
         for start in range(0, len(asked), TOGETHER):
             yield asked[start : start + TOGETHER]

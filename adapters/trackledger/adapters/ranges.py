@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -94,7 +95,21 @@ def workers(number: int) -> Generator[Executor]:
     try:
         yield executor
     finally:
-        executor.shutdown(cancel_futures=True)
+        with _uninterrupted():
+            executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """Ctrl-C pressed once more is not heard: the executor of Python 3.11 then waits for its processes for ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _begin() -> None:

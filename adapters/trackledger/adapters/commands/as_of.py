@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Moments(Struct, frozen=True):
-    """What was known by `known_at` of what had happened by `valid_at`; None: all that is known now, all that is said."""
+    """What was known by `known_at` of what had happened by `valid_at`; None stands for now and for all that is said."""
 
     known_at: datetime | None = None
     valid_at: datetime | None = None
