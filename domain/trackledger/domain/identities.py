@@ -162,3 +162,9 @@ class Identities:
     def by_key(self, key: str) -> Known | None:
         """The checkpoint listed under `key`."""
         return self._by_id.get(key) or self._without_id.get(key.removeprefix("~"))
+
+
+def key_after(key: str, checkpoint: Checkpoint) -> str:
+    """The key under which a checkpoint is listed once a version of the one listed under `key` is read so: an id gives
+    way to another id only, a fingerprint to whatever it is read as."""
+    return checkpoint.id or (checkpoint.key if key.startswith("~") else key)

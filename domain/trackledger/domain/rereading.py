@@ -19,6 +19,7 @@ from trackledger.domain.events import (
     Reread,
     WithdrawnByHand,
 )
+from trackledger.domain.identities import key_after
 from trackledger.domain.privacy import blinded
 from trackledger.domain.statements import Statements, Told, fold
 
@@ -91,6 +92,7 @@ def corrections(
         provider = report.tracker.provider
         matches, gone = _matched(said, reading)
         changed = []
+        moved: dict[str, str] = {}
         for listed, told, checkpoint in matches:
             if told.by_hand:
                 review.by_hand += told.checkpoint != checkpoint
@@ -98,7 +100,9 @@ def corrections(
                     told.checkpoint, id=checkpoint.id, fingerprint=checkpoint.fingerprint, digest=checkpoint.digest
                 )
             if told.checkpoint != checkpoint:
-                changed.append(Correction(listed, told.checkpoint.digest, checkpoint))
+                key_by_then = moved.get(listed, listed)
+                changed.append(Correction(key_by_then, told.checkpoint.digest, checkpoint))
+                moved[listed] = key_after(key_by_then, checkpoint)
         claims, estimates, details = _restated(report, (*(one.event for one in review.before), *events))
         if changed or claims or estimates or details:
             follows(

@@ -1,9 +1,11 @@
 """Which command shows the whole thing, without any credentials?"""
 
+import signal
 import sys
 import time
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,12 +59,12 @@ def demo(asked: Asked, seed: int, parcels: int, seconds: float, faults: tuple[st
         else:
             _show(told, wrong)
         if not ends:
+            told_to_end = Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: told_to_end.set())
             click.echo(f"still serving at {going.url}; end with Ctrl-C", err=True)
-            try:
-                while True:
-                    time.sleep(3600)
-            except KeyboardInterrupt:
-                click.echo("", err=True)
+            told_to_end.wait()
+            click.echo("", err=True)
     if wrong:
         sys.exit(1)
 
