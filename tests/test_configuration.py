@@ -299,8 +299,8 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "an odd key": (
         '"a b\\u001b" = 1',
-        '"a b\\u001b" is unknown; use one of: database, withdraws, privacy, follow_up, server, retention, proof, clock, '
-        "policies, accounts",
+        '"a b\\u001b" is unknown; use one of: database, withdraws, privacy, follow_up, server, retention, proof, '
+        "clock, policies, accounts",
     ),
     # Types and limits
     "a text for a number": ('[server]\nport = "80"', "server.port has to be a whole number from 0 to 65535"),

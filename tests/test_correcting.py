@@ -60,13 +60,21 @@ def test_no_note_of_a_forgotten_shipment_is_shown(filled: Cli, runtime: Runtime)
     assert filled.json("status", ATTEMPTED)["notes"] == []
 
 
-def test_the_words_of_a_private_note_are_not_in_the_open(cli: Cli, tmp_path: Path) -> None:
+def test_the_words_of_a_private_note_are_shown_as_long_as_there_is_the_key(
+    cli: Cli, runtime: Runtime, tmp_path: Path
+) -> None:
     config = written(tmp_path / "private.toml", b'privacy = "sealed"')
     cli.text("ingest", "clickpost", fixture("poll_failed_delivery"), "--config", config)
     cli.text("note", "TL-20417", "Called Mrs Rao", *ME)
 
+    assert cli.json("status", "TL-20417")["notes"][0]["text"] == "Called Mrs Rao"
+    assert "by clerk@shop: Called Mrs Rao" in cli.text("status", "TL-20417")
+
+    with runtime.database.transaction() as transaction:
+        transaction.execute("DELETE FROM {s}vault")
+
     assert cli.json("status", "TL-20417")["notes"][0]["text"] is None
-    assert "by clerk@shop: private, see `trackledger history`" in cli.text("status", "TL-20417")
+    assert "by clerk@shop: private, and its key is lost" in cli.text("status", "TL-20417")
 
 
 def test_an_amendment_is_concluded_from_at_once(filled: Cli, runtime: Runtime) -> None:

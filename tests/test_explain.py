@@ -341,6 +341,13 @@ def test_what_cannot_be_read_is_not_explained(runtime: Runtime) -> None:
         explain(runtime, "nobody", instant("4 12:00"))
 
 
+def test_what_cannot_be_concluded_is_told_in_one_sentence(runtime: Runtime) -> None:
+    told = report(scan("in_transit", "3 10:00"), at="3 12:00", details={"registered_at": "tomorrow"})
+
+    with pytest.raises(TrackledgerError, match=r"cannot be explained: ValueError: .*'tomorrow'; see `trackledger park"):
+        explained(runtime, told)
+
+
 # the command
 
 

@@ -241,6 +241,27 @@ def test_a_message_about_several_shipments_goes_too_and_the_others_keep_their_st
     assert [row for row in rows(runtime.store)["timeline"] if row["shipment_id"] != first] == before
 
 
+@pytest.mark.parametrize("reference", ["SL-9900817", "lemon"])
+def test_an_answer_that_does_not_repeat_what_it_was_asked_about_goes_too(runtime: Runtime, reference: str) -> None:
+    def answer(recipient: str, asked: str = reference) -> Message:
+        row = {"status": "in-transit", "status_details": "Left", "status_date": "2026-03-05T10:00:00.000Z"}
+        body = {"data": {"tracking_status": "in-transit", "tracking_history": [row], "recipient": recipient}}
+        return message("shiplemon", json.dumps(body).encode(), received_at=RECEIVED, context={"shipment_id": asked})
+
+    unreadable = message(
+        "shiplemon", b'{"data": "Anna Rao is out"}', received_at=RECEIVED, context={"shipment_id": reference}
+    )
+    other = answer("Ben", "SL-7700817")
+    outcomes = take(runtime, answer("Anna"), answer("Anna Rao"), other, unreadable)
+    assert [outcome.state for outcome in outcomes] == ["done", "done", "done", "parked"]
+    assert outcomes[1].repeated == 1 and outcomes[1].recorded == 0
+
+    forget(runtime, f"default:shiplemon:{reference}")
+
+    left = {other.message_id} if reference == "SL-9900817" else {other.message_id, unreadable.message_id}
+    assert kept_ids(runtime) == left
+
+
 def test_a_short_reference_takes_no_message_with_it_that_happens_to_hold_it(runtime: Runtime) -> None:
     tracker = Tracker("shiplemon", "17")
     runtime.ledger.register([Registration("5", trackers=(tracker,))])

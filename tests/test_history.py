@@ -64,9 +64,9 @@ def deeds(told: dict[str, Any]) -> list[tuple[str, str]]:
 def test_what_was_known_then_is_what_the_tables_held_then(runtime: Runtime) -> None:
     id_ = parcel_id(0)
     held: dict[datetime, dict[str, Any]] = {}
-    for told in sorted(reports(2), key=lambda one: one.received_at):
-        hear(runtime, told)
-        held[told.received_at] = live(runtime, id_, told.received_at)
+    for one in sorted(reports(2), key=lambda one: one.received_at):
+        hear(runtime, one)
+        held[one.received_at] = live(runtime, id_, one.received_at)
 
     for moment, then in held.items():
         told = history(runtime, id_, known_at=moment + timedelta(seconds=1), now=moment)
@@ -90,7 +90,9 @@ def test_everything_that_a_provider_can_say_is_told(runtime: Runtime, provider: 
         checkpoints = {d.checkpoint_id for e in told["events"] for d in e.did if d.what in ("recorded", "identified")}
         assert {row["checkpoint_id"] for row in told["timeline"]} <= checkpoints
         stored = runtime.ledger.history(id_)
-        assert [(e.position, e.version) for e in told["events"]] == [(s.position, s.originator_version) for s in stored]
+        assert [entry.version for entry in told["events"]] == [placed.originator_version for placed in stored]
+        positions = [entry.position for entry in told["events"]]
+        assert positions == sorted(set(positions)) and positions[0] > 0
         assert all(e.did and (e.by, e.who, bool(e.message_id)) == ("provider", provider, True) for e in told["events"])
         msgspec.json.encode(told)
 

@@ -346,6 +346,18 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda lines: b"".join([*lines[:3], lines[3].replace(b'"topic"', b'"topic'), *lines[4:]]),
         r"line 4 of the file cannot be read",
     ),
+    "values nested too deeply": (
+        lambda lines: b"".join([*lines[:3], lines[3][:-2] + b',"more":' + b"[" * 99_999 + b"\n", *lines[4:]]),
+        r"line 4 of the file cannot be read",
+    ),
+    "a header nested too deeply": (
+        lambda lines: b'{"more":' + b"[" * 99_999 + b"\n",
+        r"line 1 of the file is not how one begins",
+    ),
+    "a state nested too deeply": (
+        lambda lines: lines[0] + lines[1].partition(b'"state":')[0] + b'"state":' + b"[" * 99_999 + b"\n",
+        r"line 2 of the file cannot be read",
+    ),
     "no UTF-8": (
         lambda lines: b"".join([*lines[:3], lines[3].replace(b"clickpost", b"click\xffost"), *lines[4:]]),
         r"line 4 of the file",

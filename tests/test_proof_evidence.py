@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from support.cli import ATTEMPTED, NEVER_PICKED_UP, Cli
 from support.sealed import KEY, OTHER_KEY, add, event, fill, flip, sealer, sql
 from trackledger.adapters.proof import check_evidence
 from trackledger.adapters.proof.check_evidence import is_signed, read_key
+from trackledger.adapters.proof.evidence import evidence as evidence_of
+from trackledger.adapters.proof.heads import Trust
 from trackledger.adapters.proof.leaves import event_hash
 from trackledger.adapters.proof.notes import SigningKey
 from trackledger.adapters.runtime import Runtime
@@ -166,6 +169,26 @@ def test_evidence_that_would_not_hold_is_not_given_out(sealed: Cli, runtime: Run
     )
 
 
+def test_a_shipment_that_lacks_an_event_is_not_proven(sealed: Cli, runtime: Runtime) -> None:
+    sql("DELETE FROM {s}stored_events WHERE notification_id = 59")(runtime.database)
+
+    assert sealed.refusal("evidence", "P7") == (
+        f"an event of {SHIPMENT} is not there any more, or has no place; see `trackledger verify`"
+    )
+
+
+def test_no_character_takes_the_place_of_a_question_mark(runtime: Runtime) -> None:
+    add(runtime, 1, b'{"recorded_at":"2026-03-06T10:00:00Z","account":"where?"}')
+    head = sealer(runtime).seal()
+    file = json.loads(encode(evidence_of(runtime.database, "x:1", Trust((KEY.verifier,)))))
+    assert check_evidence.check(file, read_key(str(KEY.verifier))) and head.size == 1
+
+    file["events"][0]["state"] = file["events"][0]["state"].replace("?", "\ud83d")
+
+    with pytest.raises(check_evidence.NotProven, match="holds characters that no recorded text holds"):
+        check_evidence.check(file, read_key(str(KEY.verifier)))
+
+
 @pytest.fixture
 def evidence(sealed: Cli) -> dict[str, Any]:
     """A file of evidence, as JSON."""
@@ -198,6 +221,16 @@ DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a position that is none": (edit("events.0.position", "57"), "lacks a position, a topic or a state"),
     "a negative position": (edit("events.0.position", -57), "its proof does not lead to the head"),
     "a version": (edit("events.1.version", 3), "version 2 of default:clickpost:4:P7 is not in its place"),
+    "a position that is a truth": (edit("events.0.position", True), "lacks a position, a topic or a state"),
+    "half of a character in a state": (
+        edit("events.2.state", lambda state: state + "\ud83d"),
+        "holds characters that no recorded text holds",
+    ),
+    "half of a character in an id": (edit("shipment_id", "default:clickpost:4:\ud83d"), "holds characters that no"),
+    "half of a character in the head": (
+        edit("head", KEY.sign("x\n").replace("x", "\ud83d", 1)),
+        "holds characters that no",
+    ),
     "no version": (edit("events.0.version", True), "version 1 of default:clickpost:4:P7 is not in its place"),
     "an event less": (edit("events", lambda events: events[:2] + events[3:]), "version 3 of"),
     "no events": (edit("events", []), "the file names no shipment with events"),

@@ -181,6 +181,80 @@ def test_what_was_tampered_with_is_not_signed_again(runtime: Runtime, case: str)
     assert len(runtime.database.tuples("SELECT size FROM {s}tree_heads")) == 1
 
 
+DAMAGED_HEADS = {
+    "its note": "UPDATE {s}tree_heads SET note = 'x' WHERE size = 5",
+    "its size": "UPDATE {s}tree_heads SET size = 4611686018427387905 WHERE size = 5",
+    "a size below nothing": "UPDATE {s}tree_heads SET size = -3",
+    "its root": "UPDATE {s}tree_heads SET root = :bad WHERE size = 5",
+    "its time": "UPDATE {s}tree_heads SET sealed_at = '2026-03-06T10:00:00.000000Z' WHERE size = 5",
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_HEADS)
+def test_a_damaged_head_can_be_taken_out(runtime: Runtime, case: str) -> None:
+    if case != "a size below nothing":
+        add(runtime, 3)
+        sealer(runtime).seal()
+    add(runtime, 5 - runtime.store.head())
+    sealer(runtime).seal()
+    sql(DAMAGED_HEADS[case], bad=bytes(32))(runtime.database)
+    add(runtime, 2)
+    size = runtime.database.tuples("SELECT size FROM {s}tree_heads ORDER BY size DESC")[0][0]
+    if size == -3:
+        size = runtime.database.tuples("SELECT MIN(size) FROM {s}tree_heads")[0][0]
+    if case not in ("its root", "its time"):
+        with pytest.raises(Refused, match=f"trackledger seal --drop-head {size}"):
+            sealer(runtime).seal()
+    assert verify(runtime, TRUST).count >= 1
+
+    sealer(runtime).drop_head(size)
+
+    assert sealer(runtime).seal().size == 7
+    assert verify(runtime, TRUST).count == 0
+
+
+def test_a_head_that_another_put_in_can_be_taken_out(runtime: Runtime) -> None:
+    add(runtime, 5)
+    sealer(runtime).seal()
+    add(runtime, 5)
+    sealer(runtime, OTHER_KEY, KEY).seal()
+    with pytest.raises(Refused, match=r"or if there is none, .* `trackledger seal --drop-head 10`"):
+        sealer(runtime).seal()
+
+    sealer(runtime).drop_head(10)
+
+    assert sealer(runtime).seal().size == 10
+    assert verify(runtime, TRUST).count == 0
+
+
+def test_a_sound_head_stays(configured: Cli, runtime: Runtime) -> None:
+    configured.text("seal")
+
+    assert configured.refusal("seal", "--drop-head", "4") == (
+        "the stored head over 4 events is sound and stays; leave --drop-head out"
+    )
+    assert configured.refusal("seal", "--drop-head", "3") == (
+        "there is no stored head over 3 events; see `trackledger verify`"
+    )
+    assert len(runtime.database.tuples("SELECT size FROM {s}tree_heads")) == 1
+
+
+def test_a_place_of_the_sealer_that_was_damaged_is_told(runtime: Runtime) -> None:
+    add(runtime, 5)
+    sealer(runtime).seal()
+    bad = "'x'" if runtime.database.dialect == "sqlite" else "-5"
+    sql(f"UPDATE {{s}}positions SET position = {bad} WHERE name = 'tree'")(runtime.database)
+    add(runtime, 2)
+
+    with pytest.raises(Refused, match="make the stored hashes anew with `trackledger seal --rehash`"):
+        sealer(runtime).seal()
+    assert verify(runtime, TRUST).count == 0
+    sealer(runtime).rehash()
+
+    assert sealer(runtime).seal().size == 7
+    assert tiles(runtime) == expected(leaves(runtime))
+
+
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM {s}tree_tiles", "UPDATE {s}tree_tiles SET hashes = :bad", FORGET_THE_TREE[2]]
 )

@@ -381,6 +381,72 @@ def test_text_in_an_sqlite_column_that_is_no_text_is_named_too(sealed: Cli, data
     assert "position 27, \\xffB version 3: it is the first event" in sealed("verify").stdout
 
 
+RETYPED = {
+    "an id": "UPDATE {s}stored_events SET originator_id = CAST(originator_id AS BLOB) WHERE notification_id = 320",
+    "a topic": "UPDATE {s}stored_events SET topic = CAST(topic AS BLOB) WHERE notification_id = 320",
+    "a state": "UPDATE {s}stored_events SET state = CAST(state AS TEXT) WHERE notification_id = 320",
+}
+
+
+@pytest.mark.parametrize("case", RETYPED)
+def test_the_same_bytes_of_another_type_are_not_what_was_recorded(sealed: Cli, database: Database, case: str) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL has one type for a column")
+    sql(RETYPED[case])(database)
+
+    for args in (("verify",), ("verify", "--no-tables")):
+        found = sealed.json(*args, code=1)["findings"]
+        assert ("changed", 320) in {(one["kind"], one["position"]) for one in found}
+
+
+UNTYPED = {
+    "the time of a head": (
+        "UPDATE {s}tree_heads SET sealed_at = 'soon'",
+        "the stored head over 320 events is not what its signed note says",
+    ),
+    "the note of a head": (
+        "UPDATE {s}tree_heads SET note = CAST(x'ff41' AS TEXT)",
+        "the stored head over 320 events was damaged",
+    ),
+    "hashes": ("UPDATE {s}tree_tiles SET hashes = CAST(x'ff41' AS TEXT) WHERE level = 1", "their hash in level 1"),
+    "the counter": ("UPDATE sqlite_sequence SET seq = 'x'", "the ledger has never handed out this position"),
+}
+
+
+@pytest.mark.parametrize("case", UNTYPED)
+def test_what_an_sqlite_column_cannot_mean_is_named(sealed: Cli, database: Database, case: str) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL refuses to store it")
+    statement, says = UNTYPED[case]
+    sql(statement)(database)
+
+    result = sealed("verify", "--no-tables")
+
+    assert result.exit_code == 1 and says in result.stdout
+
+
+@pytest.mark.parametrize("position", [999_999_999_999, 2**63 - 1])
+def test_an_event_that_was_moved_far_away_does_not_keep_verify_busy(
+    sealed: Cli, database: Database, position: int
+) -> None:
+    sql(f"UPDATE {{s}}stored_events SET notification_id = {position} WHERE notification_id = 320")(database)
+
+    result = sealed("verify", "--no-tables")
+
+    assert result.exit_code == 1
+    assert f"position {position:,}, default:clickpost:4:P39 version 8: the ledger has never handed" in result.stdout
+    assert f"positions 320 to {position:,}: no event is there but for some after a wide gap" in result.stdout
+
+
+def test_a_head_over_less_than_nothing_is_named(sealed: Cli, database: Database) -> None:
+    sql("UPDATE {s}tree_heads SET size = -3")(database)
+
+    result = sealed("verify", "--no-tables")
+
+    assert result.exit_code == 1
+    assert "the stored head over -3 events is not what its signed note says" in result.stdout
+
+
 def test_rows_that_do_not_follow_are_named(sealed: Cli, database: Database) -> None:
     sql("UPDATE {s}shipments SET milestone = 'lost' WHERE shipment_id = 'default:clickpost:4:P7'")(database)
 

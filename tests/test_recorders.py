@@ -26,7 +26,7 @@ class AsAggregateRecorder(AggregateRecorder):
         self._recorder.insert_events(stored_events, **kwargs)
 
     def select_events(self, originator_id: Any, **kwargs: Any) -> list[StoredEvent]:
-        return self._recorder.select_events(originator_id, **kwargs)
+        return list(self._recorder.select_events(originator_id, **kwargs))
 
 
 class OnDatabase:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
@@ -382,6 +383,27 @@ def test_the_target_is_neither_the_ledger_nor_anything_else(
     refused("mysql://x", "database 'mysql://x' is neither sqlite:///FILE nor postgresql://…; correct --into")
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_what_is_left_of_another_database_is_not_written_over_the_new_one(filled: Cli, tmp_path: Path) -> None:
+    # As after a process was killed and the file was removed without what belongs to it.
+    other = sqlite3.connect(tmp_path / "other.db", isolation_level=None)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE theirs (n)")
+    log = (tmp_path / "other.db-wal").read_bytes()
+    other.close()
+    target = tmp_path / "target.db"
+    for end in ("-wal", "-journal"):
+        left = tmp_path / f"target.db{end}"
+        left.write_bytes(log)
+
+        assert filled.refusal("replay", "--into", f"sqlite:///{target}", "--workers", "1", code=2) == (
+            f"{left} is left of a database that was at {target}; remove it, or name another file with --into"
+        )
+
+        assert not target.exists()
+        left.unlink()
+    filled.text("replay", "--into", f"sqlite:///{target}", "--workers", "1")
 
 
 def test_an_empty_file_or_schema_is_as_good_as_none(

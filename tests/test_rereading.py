@@ -168,6 +168,61 @@ def test_what_is_read_no_more_is_withdrawn(told: Runtime) -> None:
     nothing_follows(told, reading)
 
 
+def test_what_is_read_again_after_a_mapping_left_it_out_counts_again(told: Runtime) -> None:
+    told.ledger.withdraw(ID, ["clickpost:1"], *WHO)
+    again(told, report(MOVING, DOOR, at=AT))
+
+    (event,) = again(told, report(MOVING, DOOR, LOOSE, at=AT)).events
+
+    assert isinstance(event, WithdrawnByHand)
+    assert (event.keys, event.undone) == ((LOOSE.key,), True)
+    assert event.reason == "message poll 4 10:00 says so again as clickpost is read by mapping 2+0c"
+    assert [t.checkpoint.key for t in said(told).told() if t.withdrawn] == ["clickpost:1"]
+    nothing_follows(told, report(MOVING, DOOR, LOOSE, at=AT))
+
+
+def test_two_contents_of_one_checkpoint_are_both_found_by_its_new_identity(runtime: Runtime) -> None:
+    both = (LOOSE, replace(LOOSE, digest="0f" * 8, status_said="Hub 2"))
+    runtime.ledger.intake([report(*both, at=AT)])
+    reading = report(*(other(one, fingerprint="f0" * 16, occurred=when("3 20:30")) for one in both), at=AT)
+
+    again(runtime, reading)
+
+    assert [t.checkpoint.key for t in said(runtime).told()] == ["~" + "f0" * 16]
+    nothing_follows(runtime, reading)
+
+
+@pytest.mark.parametrize("first", ["with its id", "without"])
+def test_what_was_heard_by_both_mappings_is_one_checkpoint_after_it_is_read_again(runtime: Runtime, first: str) -> None:
+    old, new = MOVING, other(MOVING, occurred=replace(when("3 14:30"), said=MOVING.occurred.said))
+    if first == "without":
+        runtime.ledger.intake([report(replace(old, id=""), at=AT)])
+        runtime.ledger.intake([report(new, at="5 10:00")])
+        reading = report(replace(new, id=""), at=AT)
+    else:
+        runtime.ledger.intake([report(old, at=AT)])
+        runtime.ledger.intake([report(replace(new, id=""), at="5 10:00")])
+        reading = report(new, at=AT)
+    assert len(said(runtime).told()) == 2
+
+    again(runtime, reading)
+
+    assert [t.checkpoint for t in said(runtime).told()] == [new]
+    nothing_follows(runtime, reading)
+
+
+def test_what_somebody_amended_is_found_by_the_words_before_that(told: Runtime) -> None:
+    told.ledger.amend(ID, LOOSE.key, Reading(location="Pune", remark="see the photo"), *WHO)
+    moved = other(LOOSE, occurred=replace(when("3 20:30"), said=LOOSE.occurred.said))
+
+    again(told, report(MOVING, DOOR, moved, scan("customs", "3 11:00", said="Customs"), at=AT))
+
+    assert len(said(told).told()) == 4
+    stands = one(told, moved.key).checkpoint
+    assert (stands.location, stands.remark, stands.digest) == ("Pune", "see the photo", moved.digest)
+    nothing_follows(told, report(MOVING, DOOR, moved, at="6 10:00"))
+
+
 def test_what_was_not_read_of_a_message_in_part_unreadable_is_not_gone(told: Runtime) -> None:
     assert again(told, report(MOVING, at=AT), whole=False).events == []
 

@@ -191,6 +191,19 @@ def test_eight_processes_that_make_the_ledger_at_once_all_succeed(database_url: 
         assert runtime.ledger.intake([report(OUT, at="3 12:00")])[0].position == 2
 
 
+def test_who_makes_the_ledger_waits_for_another_that_writes_into_the_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    with in_thread(lambda: open_database(f"sqlite:///{path}").close()):
+        time.sleep(0.3)  # in which it has long found the file to be in use
+        other.execute("COMMIT")
+    other.close()
+
+    open_database(f"sqlite:///{path}", create=False).close()
+
+
 # What is rolled back
 
 

@@ -53,7 +53,7 @@ class ChangedRow(Struct, frozen=True):
 
 class Difference(Struct, frozen=True):
     """Everything that changes for one shipment. `new` are checkpoints that today's mapping reads for the first time,
-    with their milestone, `gone` those that it reads no more. `error` says why nothing can be said of it."""
+    or again, with their milestone, `gone` those that it reads no more. `error` says why nothing can be said of it."""
 
     shipment_id: str
     statements: list[ChangedStatement] = []
@@ -78,6 +78,8 @@ def difference(review: Review, policies: Policies) -> Difference:
         elif isinstance(event, ReportRecorded):
             new |= {one.key: one.milestone.value for one in event.recorded}
             new |= {one.checkpoint.key: one.checkpoint.milestone.value for one in event.amended}
+        elif isinstance(event, WithdrawnByHand) and event.undone:
+            new |= {key: one.milestone.value for key in event.keys if (one := said.standing(key))}
         elif isinstance(event, WithdrawnByHand | CheckpointsWithdrawn):
             gone += event.keys
         said.apply(LedgerEvent(review.shipment_id, 0, event))
@@ -131,7 +133,7 @@ def _plain(value: Any) -> Any:
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
-    return {name: (old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)}
+    return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
 
 
 def _rows(said: Statements, policies: Policies) -> dict[tuple[str, str], dict[str, Any]]:

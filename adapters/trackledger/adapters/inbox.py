@@ -45,8 +45,8 @@ _DIED = f"its pump ended {MAX_TRIES} times before it was done with it; see why i
 
 class Outcome(Struct, frozen=True):
     """What became of one message. `state` is `done`, `ignored`, `parked`, `discarded` for one that is not to be read
-    any more, or `refused` for what was never kept; all but the first say why in `reason`. One that speaks of a forgotten
-    shipment is `erased`."""
+    any more, or `refused` for what was never kept; all but the first say why in `reason`. One that speaks of a
+    forgotten shipment is `erased`."""
 
     message_id: str
     state: str

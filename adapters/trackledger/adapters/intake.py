@@ -157,7 +157,7 @@ class Intake:
         return outcomes + (self._record(batch) if batch else [])
 
     def read(self, claimed: Claimed) -> Read:
-        """What a message says by today's mapping; nothing of it is recorded. Whatever is wrong with it is its outcome."""
+        """What a message says by today's mapping, or what is wrong with it; nothing of it is recorded."""
         try:
             return self._reports(claimed)
         except Ignored as ignored:

@@ -1,7 +1,7 @@
 """Which raw messages speak of a shipment?
 
-Those that its events name, and those whose bytes hold one of its references or numbers: events name no message that
-only repeated what was known, nor one that nobody could read.
+Those that its events name, and those whose bytes, or what they were asked about, hold one of its references or numbers:
+events name no message that only repeated what was known, nor one that nobody could read.
 """
 
 import json
@@ -25,6 +25,8 @@ A shorter one, or one without a digit, may be anything, and counts only where th
 of the trackers."""
 
 _CONTAINS = {"sqlite": "instr(body, :{name}) > 0", "postgresql": "position(:{name} in body) > 0"}
+_ASKED_ABOUT = {"sqlite": "instr(context, :{name}) > 0", "postgresql": "position(:{name} in context) > 0"}
+"""Some answers do not repeat what they were asked about: then it is only in the context of the message."""
 
 
 class Mentioning(Struct, frozen=True):
@@ -57,7 +59,7 @@ class Mentions:
             if message is None:
                 continue
             keys = _keys(message)
-            if not (message_id in named or keys & own or _says(message.body, words)):
+            if not (message_id in named or keys & own or _says(message, words)):
                 continue
             if state == "waiting":
                 waiting.append(message_id)
@@ -78,8 +80,10 @@ class Mentions:
         self, links: Sequence[Link], words: Collection[str], named: Collection[str]
     ) -> Sequence[tuple[str, str]]:
         needles = {f"n{n}": one for n, one in enumerate(sorted({b for word in words for b in _written(word)}))}
-        contains = _CONTAINS[self._database.dialect]
-        anywhere = " OR ".join(contains.format(name=name) for name in needles) or "1 = 0"
+        asked = {f"a{n}": json.dumps(one)[1:-1] for n, one in enumerate(sorted(words))}
+        contains, asks = _CONTAINS[self._database.dialect], _ASKED_ABOUT[self._database.dialect]
+        conditions = [contains.format(name=name) for name in needles] + [asks.format(name=name) for name in asked]
+        anywhere = " OR ".join(conditions) or "1 = 0"
         found = self._database.tuples(
             f"""SELECT message_id, state FROM {{s}}messages
                 WHERE {self._database.any_of("message_id", "named")} OR (account = :account AND ({anywhere}))
@@ -87,6 +91,7 @@ class Mentions:
             named=sorted(named),
             account=links[0].account if links else "",
             **needles,
+            **asked,
         )
         return [(message_id, state) for message_id, state in found]
 
@@ -110,8 +115,9 @@ def _written(word: str) -> set[bytes]:
     return {word.encode(), escaped.encode(), escaped.replace("/", "\\/").encode()}
 
 
-def _says(body: bytes, words: Iterable[str]) -> bool:
-    return any(_alone(one).search(body) for word in filter(_is_distinct, words) for one in _written(word))
+def _says(message: Message, words: Iterable[str]) -> bool:
+    said = b"\n".join((message.body, *(text.encode() for text in message.context.values())))
+    return any(_alone(one).search(said) for word in filter(_is_distinct, words) for one in _written(word))
 
 
 def _is_distinct(word: str) -> bool:

@@ -176,16 +176,20 @@ class Renormalization:
             ids = {id_ for one in events if (id_ := getattr(one.event, "message_id", ""))}
             conditions.append(database.any_of("message_id", "ids"))
             params["ids"] = sorted(ids)
-        for name, column, value in (
-            ("provider", "provider =", which.provider),
-            ("account", "account =", which.account),
-            ("since", "received_at >=", which.since),
-            ("until", "received_at <", which.until),
-        ):
-            if value:
-                conditions.append(f"{column} :{name}")
-                params[name] = value
-        return " AND ".join(conditions), params
+        narrower, values = self._narrower("provider", "account", "received_at")
+        return " AND ".join((*conditions, *narrower)), params | values
+
+    def _narrower(self, provider: str, account: str, received_at: str) -> tuple[list[str], dict[str, Any]]:
+        """The conditions that are asked for, on these columns."""
+        which = self._which
+        asked = {
+            "provider": (f"{provider} = :provider", which.provider),
+            "account": (f"{account} = :account", which.account),
+            "since": (f"{received_at} >= :since", which.since),
+            "until": (f"{received_at} < :until", which.until),
+        }
+        given = {name: one for name, one in asked.items() if one[1]}
+        return [condition for condition, _ in given.values()], {name: value for name, (_, value) in given.items()}
 
     def _pages(self, condition: str, params: dict[str, Any]) -> Iterator[list[tuple[dict[str, Any], bytes]]]:
         """The messages in the order of their ids, each page with no more bytes than can be held."""
@@ -218,18 +222,11 @@ class Renormalization:
 
     def _erased(self) -> int:
         """How many checkpoints stand by a message that is no longer kept."""
-        which = self._which
-        conditions, params = ["m.message_id IS NULL"], dict[str, Any]()
-        for name, column, value in (
-            ("provider", "t.provider =", which.provider),
-            ("shipment", "t.shipment_id =", which.shipment_id),
-            ("account", "s.account =", which.account),
-            ("since", "t.received_at >=", which.since),
-            ("until", "t.received_at <", which.until),
-        ):
-            if value:
-                conditions.append(f"{column} :{name}")
-                params[name] = value
+        conditions, params = self._narrower("t.provider", "s.account", "t.received_at")
+        if self._which.shipment_id:
+            conditions.append("t.shipment_id = :shipment")
+            params["shipment"] = self._which.shipment_id
+        conditions.append("m.message_id IS NULL")
         found = self._runtime.database.tuples(
             f"""SELECT COUNT(*) FROM {{s}}timeline t JOIN {{s}}shipments s ON s.shipment_id = t.shipment_id
                 LEFT JOIN {{s}}messages m ON m.message_id = t.message_id WHERE {" AND ".join(conditions)}""",

@@ -58,12 +58,13 @@ class Identities:
     soon as any version of that one has its fingerprint; until then it is a checkpoint of its own.
     """
 
-    __slots__ = ("_by_id", "_id_of", "_without_id")
+    __slots__ = ("_by_id", "_id_of", "_moved", "_without_id")
 
     def __init__(self) -> None:
         self._by_id: dict[str, Known] = {}
         self._without_id: dict[str, Known] = {}
         self._id_of: dict[str, str] = {}
+        self._moved: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._by_id) + len(self._without_id)
@@ -122,49 +123,42 @@ class Identities:
     def correct(self, correction: Correction) -> Known | None:
         """Take in a recorded correction; the checkpoint that it is about, None if there is none.
 
-        Where the new reading identifies the statement otherwise, it is found by that from now on.
+        Where the new reading identifies the statement otherwise, it is found by that from now on, together with what
+        was told by that identity already.
         """
-        known = self.by_key(correction.key)
+        known = self.by_key(self.listed_as(correction.key))
         if known is None:
             return None
         checkpoint = correction.checkpoint
         known.rename(correction.replaces, checkpoint.digest)
-        if known.key in self._by_id:
-            if checkpoint.id and checkpoint.id != known.key:
-                known = self._rename(known, checkpoint.id)
-            self._id_of.setdefault(checkpoint.fingerprint, known.key)
-        elif checkpoint.key != known.key:
-            del self._without_id[known.key.removeprefix("~")]
-            if checkpoint.id:
-                self._id_of.setdefault(checkpoint.fingerprint, checkpoint.id)
-                return self._adopt(known, checkpoint.id)
-            known.key = checkpoint.key
-            other = self._without_id.get(checkpoint.fingerprint)
-            if other is not None:
+        before, fingerprint = known.key, checkpoint.fingerprint
+        has_id = before in self._by_id
+        key = checkpoint.id or (before if has_id else self._id_of.get(fingerprint, checkpoint.key))
+        if key != before:
+            if has_id:
+                del self._by_id[before]
+                for told, owner in self._id_of.items():
+                    if owner == before:
+                        self._id_of[told] = key
+            else:
+                del self._without_id[before.removeprefix("~")]
+            self._moved.pop(key, None)
+            self._moved[before] = known.key = key
+        is_loose = key.startswith("~")
+        if not is_loose:
+            self._id_of.setdefault(fingerprint, key)
+        for other in (self._by_id.get(key), self._without_id.pop(fingerprint, None)):
+            if other is not None and other is not known:
                 known.absorb(other)
-            self._without_id[checkpoint.fingerprint] = known
+        (self._without_id if is_loose else self._by_id)[fingerprint if is_loose else key] = known
         return known
-
-    def _rename(self, known: Known, id_: str) -> Known:
-        """The checkpoint under another id, which may be known already."""
-        before = known.key
-        del self._by_id[before]
-        for fingerprint, owner in self._id_of.items():
-            if owner == before:
-                self._id_of[fingerprint] = id_
-        return self._adopt(known, id_)
 
     def listed_as(self, key: str) -> str:
         """The key under which the checkpoint is listed now that once was under `key`; the same where there is none."""
-        known = self.by_key(key)
+        while (known := self.by_key(key)) is None and key in self._moved:
+            key = self._moved[key]
         return known.key if known is not None else self._id_of.get(key.removeprefix("~"), key)
 
     def by_key(self, key: str) -> Known | None:
         """The checkpoint listed under `key`."""
         return self._by_id.get(key) or self._without_id.get(key.removeprefix("~"))
-
-
-def key_after(key: str, checkpoint: Checkpoint) -> str:
-    """The key under which a checkpoint is listed once a version of the one listed under `key` is read so: an id gives
-    way to another id only, a fingerprint to whatever it is read as."""
-    return checkpoint.id or (checkpoint.key if key.startswith("~") else key)

@@ -72,7 +72,7 @@ def recorded_at(stored: StoredEvent) -> datetime:
     """When the ledger recorded an event, without reading the rest of it. Raises `UnknownEvent` where it cannot say."""
     try:
         return _decode_recorded(stored.state).recorded_at
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         where = f"{stored.originator_id} version {stored.originator_version}"
         raise UnknownEvent(f"event {stored.topic!r} of {where} cannot be read: {error}") from error
 
@@ -88,7 +88,7 @@ def decode_state(topic: str, state: bytes, where: str, upcasts: Mapping[str, Upc
                 raise UnknownEvent(f"event {topic!r} of {where} is unknown here; upgrade trackledger to read it")
             return _DECODER_OF[newest].decode(_encode(said))
         return decoder.decode(state)
-    except (msgspec.DecodeError, ValueError, LookupError, TypeError) as error:
+    except (msgspec.DecodeError, ValueError, LookupError, TypeError, RecursionError) as error:
         if state == ALTERED:
             raise UnknownEvent(
                 f"the sealed words of event {topic!r} of {where} were altered; run `trackledger verify`"

@@ -19,11 +19,12 @@ from trackledger.domain.events import (
     Reread,
     WithdrawnByHand,
 )
-from trackledger.domain.identities import key_after
 from trackledger.domain.privacy import blinded
 from trackledger.domain.statements import Statements, Told, fold
 
 S = TypeVar("S")
+
+_UNSAID = "does not say so"
 
 Version = tuple[str, Told]
 """The key of a checkpoint, and one version of it."""
@@ -76,8 +77,9 @@ def corrections(
 
     A statement is compared with what the ledger holds from that very message. It is found by its identity and content,
     else by the provider's id, else by its fingerprint, else by its words; where as many remain on both sides, by their
-    order. A statement that stands and is no longer read out of its message is withdrawn. What somebody amended by hand
-    keeps that reading. `key` is that of a private shipment, else empty; what was never told is left in the review.
+    order. A statement that stands and is no longer read out of its message is withdrawn, and one that was withdrawn for
+    that and is read again counts again. What somebody amended by hand keeps that reading. `key` is that of a private
+    shipment, else empty; what was never told is left in the review.
     """
     as_heard = [reading.heard(key) for reading in readings]
     said = fold(review.shipment_id, review.before)
@@ -92,7 +94,6 @@ def corrections(
         provider = report.tracker.provider
         matches, gone = _matched(said, reading)
         changed = []
-        moved: dict[str, str] = {}
         for listed, told, checkpoint in matches:
             if told.by_hand:
                 review.by_hand += told.checkpoint != checkpoint
@@ -100,9 +101,7 @@ def corrections(
                     told.checkpoint, id=checkpoint.id, fingerprint=checkpoint.fingerprint, digest=checkpoint.digest
                 )
             if told.checkpoint != checkpoint:
-                key_by_then = moved.get(listed, listed)
-                changed.append(Correction(key_by_then, told.checkpoint.digest, checkpoint))
-                moved[listed] = key_after(key_by_then, checkpoint)
+                changed.append(Correction(listed, told.checkpoint.digest, checkpoint))
         claims, estimates, details = _restated(report, (*(one.event for one in review.before), *events))
         if changed or claims or estimates or details:
             follows(
@@ -119,11 +118,12 @@ def corrections(
                     details=tuple(details),
                 )
             )
-        if gone:
-            reason = (
-                f"message {report.message_id} does not say so as {provider} is read by mapping {mappings[provider]}"
-            )
-            follows(WithdrawnByHand(recorded_at=now, actor=actor, reason=reason, keys=tuple(gone)))
+        back = _said_again(said, (*(one.event for one in review.before), *events), report, matches)
+        for keys, undone in ((gone, False), (back, True)):
+            if keys:
+                says = "says so again" if undone else _UNSAID
+                reason = f"message {report.message_id} {says} as {provider} is read by mapping {mappings[provider]}"
+                follows(WithdrawnByHand(recorded_at=now, actor=actor, reason=reason, keys=tuple(keys), undone=undone))
     review.untold = [
         said.untold(reading.report, heard.report) for reading, heard in zip(readings, as_heard, strict=True)
     ]
@@ -150,6 +150,15 @@ def _matched(said: Statements, reading: Rereading) -> tuple[list[Match], list[st
     return matches, [key for key, told in before if said.stands(key) and said.standing(key) == told.checkpoint]
 
 
+def _said_again(said: Statements, events: Iterable[Event], report: Report, matches: Iterable[Match]) -> list[str]:
+    """Keys of checkpoints that were withdrawn as the message did not say so then, and does now."""
+    why = {key: event.reason for event in events if isinstance(event, WithdrawnByHand) for key in event.keys}
+    reasons = {said.listed_as(key): reason for key, reason in why.items()}
+    unsaid = f"message {report.message_id} {_UNSAID}"
+    keys = dict.fromkeys(said.listed_as(key) for key, _, _ in matches)
+    return [key for key in keys if said.is_struck(key) and reasons.get(key, "").startswith(unsaid)]
+
+
 def _pair(
     before: list[Version], after: list[Checkpoint], sign: Callable[[Checkpoint], Hashable], matches: list[Match]
 ) -> tuple[list[Version], list[Checkpoint]]:
@@ -160,7 +169,7 @@ def _pair(
             found.setdefault(of, []).append(checkpoint)
     left = []
     for key, told in before:
-        same = found.get(sign(told.checkpoint))
+        same = found.get(sign(told.stated or told.checkpoint))
         if same:
             matches.append((key, told, same.pop(0)))
         else:

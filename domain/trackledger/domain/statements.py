@@ -39,7 +39,8 @@ from trackledger.domain.milestones import Leg, NdrReason
 
 class Told(Struct, frozen=True, gc=False):
     """One checkpoint as it stands, and how we know. `ndr_said` is the provider's text for its NDR reason; `corrected`
-    counts the readings of it that took an earlier one's place, and `by_hand` says whether a person's is among them."""
+    counts the readings of it that took an earlier one's place. `by_hand` says whether a person's is among them; then
+    `stated` has the provider's words, which that may have changed."""
 
     checkpoint: Checkpoint
     provider: str
@@ -52,6 +53,7 @@ class Told(Struct, frozen=True, gc=False):
     ndr_said: str = ""
     corrected: int = 0
     by_hand: bool = False
+    stated: Checkpoint | None = None
 
 
 class ToldEstimate(Struct, frozen=True):
@@ -238,8 +240,18 @@ class Statements:
         checkpoint = correction.checkpoint
         same = known.tellings.get(checkpoint.digest)
         if same is None or same[0] < at:
-            read = replace(told, checkpoint=checkpoint, corrected=told.corrected + 1, by_hand=by_hand or told.by_hand)
-            known.tellings[checkpoint.digest] = (at, read)
+            by_hand = by_hand or told.by_hand
+            identity = {name: getattr(checkpoint, name) for name in ("id", "fingerprint", "digest")}
+            known.tellings[checkpoint.digest] = (
+                at,
+                replace(
+                    told,
+                    checkpoint=checkpoint,
+                    corrected=told.corrected + 1,
+                    by_hand=by_hand,
+                    stated=replace(told.stated or told.checkpoint, **identity) if by_hand else None,
+                ),
+            )
 
     def _state_detail(self, name: str, by_host: bool, at: datetime, value: str) -> None:
         self._details.setdefault((name, by_host), []).append((at, value, value))

@@ -79,7 +79,7 @@ def note(asked: Asked, ref: str, text: str, actor: str | None, account: str | No
     "--ndr-reason",
     type=click.Choice([*(one.value for one in NdrReason), NO_REASON]),
     metavar="REASON",
-    help="Why the delivery failed; `none` takes a reason away.",
+    help="Why the delivery failed; `none` takes a reason away, save one that the provider claims apart from scans.",
 )
 @click.option("--location", help="Where it happened; empty for nowhere known.")
 @click.option("--remark", help="What was remarked of it.")

@@ -66,12 +66,18 @@ def explain(
         raise TrackledgerError(f"{shipment_id} cannot be explained: {found.unread[0].why}")
     said = found.statements if valid_at is None else found.statements.until(valid_at)
     policies = runtime.settings.policies or Policies()
+    try:
+        concluded = conclude(said, policies)
+    except Exception as error:
+        # Whatever it is, the pump has put the shipment aside for it; words of a forgotten one are not told.
+        why = type(error).__name__ + ("" if said.forgotten else f": {error}")
+        raise TrackledgerError(f"{shipment_id} cannot be explained: {why}; see `trackledger parked`") from error
     row, pieces = None, list[dict[str, Any]]()
     ids = with_pieces(runtime, [shipment_id])
     if len(ids) > 1 or said.claim(consignments.COUNTED_BY):
         with past(runtime, known_at=known_at, valid_at=valid_at, shipment_ids=ids) as tables:
             row, pieces = consignments.of(tables, shipment_id), consignments.pieces(tables, shipment_id)
-    return explanation.explain(conclude(said, policies), found.events, now, policies, row, pieces)
+    return explanation.explain(concluded, found.events, now, policies, row, pieces)
 
 
 def statements(told: "Explanation") -> "list[Statement]":

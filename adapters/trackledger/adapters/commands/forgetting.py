@@ -7,10 +7,8 @@ import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.options import Asked, actor_option, shared
-from trackledger.adapters.commands.reading import account_option, require_ref
-from trackledger.adapters.runtime import Runtime
-from trackledger.domain.errors import InvalidStatement, ShipmentNotFound, UsageError
-from trackledger.projections import shipments
+from trackledger.adapters.commands.reading import account_option, id_of
+from trackledger.domain.errors import InvalidStatement, UsageError
 
 if TYPE_CHECKING:
     from trackledger.adapters.forgetting import Held
@@ -37,7 +35,7 @@ def forget(
     if not dry_run:
         _require_reason(reason)
     with asked.open() as runtime:
-        ids = list(dict.fromkeys(_only(runtime, ref, account) for ref in refs))
+        ids = list(dict.fromkeys(id_of(runtime, ref, account) for ref in refs))
         if dry_run:
             held = [runtime.forgetting.look(id_) for id_ in ids]
         else:
@@ -69,18 +67,6 @@ def _require_reason(reason: str) -> None:
         require_text(reason, "reason")
     except InvalidStatement as error:
         raise UsageError(str(error)) from None
-
-
-def _only(runtime: Runtime, ref: str, account: str | None) -> str:
-    """The shipment that REF names, also one that the tables do not show yet."""
-    require_ref(ref)
-    rows = shipments.find(runtime.database, ref, account)
-    found: list[str] = sorted({*(row["shipment_id"] for row in rows), *runtime.ledger.find(ref, account)})
-    if not found:
-        raise ShipmentNotFound(f"no shipment has the id, reference, order id or tracking number {ref!r}; check it")
-    if len(found) > 1:
-        raise UsageError(f"{ref!r} names {len(found)} shipments; use one of their ids: {', '.join(found)}")
-    return found[0]
 
 
 def _in_words(held: "Held", dry_run: bool) -> str:

@@ -54,7 +54,7 @@ class Asked(Struct):
         return from_environment(self.db, self.allow_volatile, self.config, outside=outside, sealing=sealing)
 
     def who(self, actor: str | None) -> str:
-        """Who acts: the one named, else `TRACKLEDGER_ACTOR`. Raises `UsageError` for nobody, and for what is no name."""
+        """Who acts: the one named, else `TRACKLEDGER_ACTOR`. Raises `UsageError` for nobody and for no name."""
         from trackledger.domain.corrections import require_actor
 
         name = self.settings().actor if actor is None else actor

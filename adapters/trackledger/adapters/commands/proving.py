@@ -7,8 +7,8 @@ import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.options import Asked, shared
-from trackledger.adapters.commands.reading import account_option, only, require_ref
-from trackledger.domain.errors import ShipmentNotFound, UsageError
+from trackledger.adapters.commands.reading import account_option, id_of, require_ref
+from trackledger.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from trackledger.adapters.proof.heads import Head
@@ -28,19 +28,28 @@ _key_option = click.option(
 @click.option("--new-key", metavar="NAME", help="Print a new key for the ledger of this name, and nothing else.")
 @click.option("--out", metavar="FILE", help="Also write the signed head there, to be kept outside.")
 @click.option("--rehash", is_flag=True, help="First make the stored hashes anew, where verify found them alone wrong.")
+@click.option(
+    "--drop-head",
+    "dropped",
+    type=click.IntRange(-(2**62), 2**63 - 1),
+    metavar="SIZE",
+    help="First take out the stored head over so many events, where verify found it damaged.",
+)
 @shared
-def seal(asked: Asked, new_key: str | None, out: str | None, rehash: bool) -> None:
+def seal(asked: Asked, new_key: str | None, out: str | None, rehash: bool, dropped: int | None) -> None:
     """Sign what the ledger holds, so that no later change of it goes unnoticed, and print the signed head.
 
     Keep heads where those who can write to the database cannot: `verify --head FILE` finds any change of what they
     cover. Nothing is signed anew where no event is new.
     """
     if new_key is not None:
-        if out is not None or rehash:
+        if out is not None or rehash or dropped is not None:
             raise UsageError("--new-key prints a key and seals nothing; leave the rest out")
         _new_key(asked, new_key)
         return
     with asked.open(sealing=True) as runtime, answers.progress("seal") as show:
+        if dropped is not None:
+            runtime.sealer.drop_head(dropped)
         if rehash:
             runtime.sealer.rehash(show)
         head = runtime.sealer.seal(show)
@@ -101,8 +110,10 @@ def verify(asked: Asked, files: tuple[str, ...], keys: tuple[str, ...], no_table
         few = 1 if found.events <= FEW else None
         try:
             tables = None if no_tables else _check_tables(runtime, workers or few)
-        except PersistenceError as error:
+        except Exception as error:
             # Damaged events can keep the database from answering at all; what was found of them counts the more.
+            if not found.count and not isinstance(error, PersistenceError):
+                raise
             tables, finding = None, Finding("tables", f"the tables cannot be compared: {error}")
             found = replace(found, findings=[*found.findings, finding], count=found.count + 1)
     holds = not found.count and (tables is None or tables.holds)
@@ -180,9 +191,7 @@ def evidence(asked: Asked, ref: str, out: str | None, kept: str | None, script: 
     require_ref(ref)
     earlier = None if kept is None else read_file(kept)
     with asked.open() as runtime:
-        found = proofs.evidence(
-            runtime.database, _shipment_id(runtime, ref, account), trust(runtime.settings.proof), earlier
-        )
+        found = proofs.evidence(runtime.database, id_of(runtime, ref, account), trust(runtime.settings.proof), earlier)
     from msgspec import json
 
     _write(json.format(json.encode(found), indent=2).decode() + "\n", out)
@@ -199,15 +208,3 @@ def _write(text: str, out: str | None) -> None:
         click.echo(text, nl=False)
     else:
         Path(out).write_text(text, "utf-8")
-
-
-def _shipment_id(runtime: "Runtime", ref: str, account: str | None) -> str:
-    """The tables may be behind, the links never are."""
-    from trackledger.projections import shipments
-
-    rows = shipments.find(runtime.database, ref, account)
-    ids = sorted({*(row["shipment_id"] for row in rows), *runtime.ledger.find(ref, account)})
-    if not ids:
-        raise ShipmentNotFound(f"no shipment has the id, reference, order id or tracking number {ref!r}; check it")
-    shipment_id: str = only(ref, [{"shipment_id": id_} for id_ in ids])["shipment_id"]
-    return shipment_id

@@ -52,6 +52,13 @@ def ids_of(runtime: Runtime, ref: str, account: str | None) -> list[str]:
     return ids
 
 
+def id_of(runtime: Runtime, ref: str, account: str | None) -> str:
+    """The id of the one shipment that REF names by what is known today. Raises `ShipmentNotFound` where there is none,
+    and `UsageError` where there are several."""
+    found: str = only(ref, [{"shipment_id": id_} for id_ in ids_of(runtime, ref, account)])["shipment_id"]
+    return found
+
+
 def with_pieces(runtime: Runtime, ids: Iterable[str]) -> list[str]:
     """These shipments and those that are pieces of them, on whose rows their consignments depend."""
     found = [(id_, *(row["shipment_id"] for row in consignments.pieces(runtime.store, id_))) for id_ in ids]
@@ -115,7 +122,13 @@ def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, An
 
 def with_notes(runtime: Runtime, answer: dict[str, Any], known_at: datetime | None) -> dict[str, Any]:
     """What `status_of` answers, with the remarks that were recorded by then."""
-    return answer | {"notes": notes.of(runtime.database, answer["shipment_id"], known_at)}
+
+    def opened(stored: Any) -> Any:
+        from trackledger.adapters.storage import vault
+
+        return vault.opened(runtime.database, stored)
+
+    return answer | {"notes": notes.of(runtime.database, answer["shipment_id"], opened, known_at)}
 
 
 @click.command()
@@ -172,7 +185,7 @@ def in_words(answer: dict[str, Any]) -> str:
             f"{pieces['failed']} failed"
         )
     for note in answer["notes"]:
-        said = note["text"] or "private, see `trackledger history`"
+        said = note["text"] or "private, and its key is lost"
         lines.append(f"  note of {text(note['recorded_at'])} by {text(note['actor'])}: {text(said)}")
     because = s["because"]
     lines.append(f"  by rule {because['rule']} from {', '.join(map(text, because['checkpoints'])) or 'nothing said'}")

@@ -21,6 +21,9 @@ LINE_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises; the last for values that are nested too deeply."""
+
 _header = msgspec.json.Decoder(Header).decode
 _event = msgspec.json.Decoder(EventLine).decode
 _key = msgspec.json.Decoder(KeyLine).decode
@@ -70,13 +73,13 @@ class LedgerReader:
     def _decoded(self, decoder: Callable[[bytes], T]) -> T:
         try:
             return decoder(self._line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             raise self._wrong(f"cannot be read: {error}") from None
 
     def _read_header(self) -> Header:
         try:
             header = _header(self._line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise Unreadable(
                 "line 1 of the file is not how one begins of which a ledger can be made; name one that `trackledger "
                 "export events` has written as NDJSON"

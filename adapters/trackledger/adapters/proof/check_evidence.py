@@ -186,7 +186,7 @@ class Head:
             by, _, encoded = rest.rpartition(" ")
             signature = decoded(encoded)
             if dash == "—" and by == name and signature[:4] == id_:
-                if not is_signed(public, (text + "\n").encode("utf-8", "replace"), signature[4:]):
+                if not is_signed(public, utf8(text + "\n", called), signature[4:]):
                     raise NotProven(f"{called} was changed: its signature by {name} is of another text")
                 signed = True
         if not signed:
@@ -198,6 +198,14 @@ class Head:
             raise NotProven(f"{called} is no head of a ledger") from None
         self.root = decoded(root)
         self.text = text
+
+
+def utf8(text: str, called: str) -> bytes:
+    """The bytes that were hashed or signed; of a text that has none nothing can be proven."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise NotProven(f"{called} holds characters that no recorded text holds") from None
 
 
 def decoded(text: Any) -> bytes:
@@ -243,9 +251,14 @@ def _included(event: Any, version: int, shipment_id: str, head: Head) -> tuple[i
     if not isinstance(event, dict) or event.get("version") != version or isinstance(event["version"], bool):
         raise NotProven(f"{called} is not in its place in the file")
     position, topic, state = event.get("position"), event.get("topic"), event.get("state")
-    if not isinstance(position, int) or not isinstance(topic, str) or not isinstance(state, str):
+    if (
+        not isinstance(position, int)
+        or isinstance(position, bool)
+        or not isinstance(topic, str)
+        or not isinstance(state, str)
+    ):
         raise NotProven(f"{called} lacks a position, a topic or a state")
-    leaf = f"{position:d}\n{shipment_id}\n{version}\n{topic}\n{state}".encode("utf-8", "replace")
+    leaf = utf8(f"{position:d}\n{shipment_id}\n{version}\n{topic}\n{state}", called)
     proof = hashes(event.get("proof"), called)
     if root_by_inclusion(position - 1, head.size, sha256(b"\x00" + leaf).digest(), proof) != head.root:
         raise NotProven(

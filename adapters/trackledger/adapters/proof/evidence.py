@@ -73,6 +73,9 @@ def evidence(database: Database, shipment_id: str, trust: Trust, earlier: Head |
     sealed = [row for row in found if row[0] <= head.size]
     if not sealed:
         raise Refused(f"nothing of {shipment_id} is sealed yet; run `trackledger seal` first")
+    versions = [row[1] for row in sealed]
+    if versions != list(range(1, len(sealed) + 1)):
+        raise Refused(f"an event of {shipment_id} is not there any more, or has no place; see `trackledger verify`")
     tree = Tiles(database)
     return Evidence(
         FORMAT,

@@ -27,14 +27,22 @@ class Head(Struct, frozen=True):
     sealed_at: datetime
     note: str
 
+    @property
+    def stated_at(self) -> str:
+        """When it was sealed, as the note says it."""
+        return _stated(self.sealed_at)
+
 
 def sign(origin: str, size: int, root: bytes, sealed_at: datetime, key: SigningKey) -> Head:
     """A head, signed."""
     at = sealed_at.astimezone(UTC)
     root_said = b64encode(root).decode()
-    stated = at.isoformat("T", "microseconds").removesuffix("+00:00") + "Z"
-    note = key.sign(f"{origin}\n{size}\n{root_said}\n{_SEALED}{stated}\n")
+    note = key.sign(f"{origin}\n{size}\n{root_said}\n{_SEALED}{_stated(at)}\n")
     return Head(origin, size, root, at, note)
+
+
+def _stated(at: datetime) -> str:
+    return at.isoformat("T", "microseconds").removesuffix("+00:00") + "Z"
 
 
 def read(note: str, called: str) -> Head:

@@ -7,8 +7,15 @@ from msgspec.structs import replace
 
 from trackledger.adapters.proof.findings import Finding
 from trackledger.adapters.proof.heads import Head, Trust, read
+from trackledger.adapters.proof.leaves import as_bytes, bytes_of, in_words
 from trackledger.adapters.storage.database import Database
 from trackledger.domain.errors import UsageError
+
+_SEALED_AT = {
+    "sqlite": as_bytes("sqlite", "sealed_at"),
+    "postgresql": as_bytes("postgresql", """to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""),
+}
+"""When it was sealed, in the form of the signed note, also where it was damaged so that it is no time any more."""
 
 
 class Kept(Struct, frozen=True):
@@ -38,21 +45,23 @@ class Judged(Struct, frozen=True):
 def stored_heads(database: Database, trust: Trust, after: int, upto: int) -> Iterator[Kept | Finding]:
     """The heads that are kept in the ledger over more than `after` and up to `upto` events, in that order; a finding
     instead of one that is not to be believed."""
+    root_, note_ = bytes_of(database.dialect, "root"), as_bytes(database.dialect, "note")
     found = database.tuples(
-        "SELECT size, root, sealed_at, note FROM {s}tree_heads WHERE size > :after AND size <= :upto ORDER BY size",
+        f"""SELECT size, {root_}, {_SEALED_AT[database.dialect]}, {note_} FROM {{s}}tree_heads
+            WHERE size > :after AND size <= :upto ORDER BY size""",
         after=after,
         upto=upto,
     )
     for size, root, sealed_at, note in found:
         called = f"the stored head over {size:,} events"
         try:
-            head = read(str(note), called)
+            head = read(in_words(note), called)
         except UsageError:
             yield Finding("head", f"{called} was damaged")
             continue
         if why := trust.doubt(head):
             yield Finding("head", f"{called} {why}")
-        elif (head.size, head.root, head.sealed_at) != (size, root, sealed_at):
+        elif (head.size, head.root, head.stated_at.encode()) != (size, root, sealed_at):
             yield Finding("head", f"{called} is not what its signed note says")
         else:
             yield Kept(head)

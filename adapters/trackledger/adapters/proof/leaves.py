@@ -6,7 +6,15 @@ from trackledger.domain.merkle import leaf_hash
 from trackledger.projections.digest import Tuples
 from trackledger.projections.table import Dialect
 
-_BYTES = {"sqlite": "CAST({} AS BLOB)", "postgresql": "convert_to({}, 'UTF8')"}
+_OTHERWISE = "CAST(typeof({0}) || ' ' || {0} AS BLOB)"
+"""What an SQLite column holds that is of another type than it should be: no query finds it any more, so that it is not
+what was recorded, whatever its bytes are."""
+
+_TEXT = {
+    "sqlite": f"CASE typeof({{0}}) WHEN 'text' THEN CAST({{0}} AS BLOB) ELSE {_OTHERWISE} END",
+    "postgresql": "convert_to({0}, 'UTF8')",
+}
+_BYTES = {"sqlite": f"CASE typeof({{0}}) WHEN 'blob' THEN {{0}} ELSE {_OTHERWISE} END", "postgresql": "{0}"}
 
 Stored = tuple[int, bytes, int, bytes, bytes]
 """One event as it is stored: position, shipment id, version, topic, state. The texts are bytes too, as they may have
@@ -21,6 +29,11 @@ def event_hash(position: int, shipment_id: bytes, version: int, topic: bytes, st
 
 def as_bytes(dialect: Dialect, column: str) -> str:
     """The expression that reads a text as it is stored, also where it is no UTF-8, of which SQLite makes an error."""
+    return _TEXT[dialect].format(column)
+
+
+def bytes_of(dialect: Dialect, column: str) -> str:
+    """The expression that reads bytes as they are stored; other ones where SQLite holds something else there."""
     return _BYTES[dialect].format(column)
 
 
@@ -31,9 +44,7 @@ def in_words(text: bytes) -> str:
 
 def stored(reader: Tuples, dialect: Dialect, first: int, last: int) -> list[Stored]:
     """The events from one position up to and including another, in order."""
-    id_, topic = as_bytes(dialect, "originator_id"), as_bytes(dialect, "topic")
-    # An SQLite column holds what it is given, so that bytes may have become a text.
-    state = "CAST(state AS BLOB)" if dialect == "sqlite" else "state"
+    id_, topic, state = as_bytes(dialect, "originator_id"), as_bytes(dialect, "topic"), bytes_of(dialect, "state")
     found: list[Any] = reader.tuples(
         f"""SELECT notification_id, {id_}, originator_version, {topic}, {state} FROM {{s}}stored_events
             WHERE notification_id >= :first AND notification_id <= :last ORDER BY notification_id""",

@@ -21,7 +21,27 @@ def ends(database: Database) -> tuple[int, int]:
                    COALESCE(({_COUNTER[database.dialect]}), 0)"""
     )
     last, counter = found[0]
-    return int(last), int(counter)
+    # An SQLite column holds what it is given; a counter that is no number has handed out nothing.
+    return int(last), counter if isinstance(counter, int) else 0
+
+
+def dense_end(database: Database, last: int, span: int) -> int:
+    """The last position up to `last` before which nowhere more than `span` of them in a row are without an event: what
+    stands behind such a gap would take for ever to be looked for."""
+    (count,) = database.tuples(
+        "SELECT COUNT(*) FROM {s}stored_events WHERE notification_id BETWEEN 1 AND :last", last=last
+    )[0]
+    if last - count <= span:
+        return last
+    found = database.tuples(
+        """SELECT MIN(position_before) FROM (
+             SELECT notification_id, LAG(notification_id, 1, 0) OVER (ORDER BY notification_id) AS position_before
+             FROM {s}stored_events WHERE notification_id BETWEEN 1 AND :last) AS e
+           WHERE notification_id - position_before > :span""",
+        last=last,
+        span=span,
+    )
+    return last if found[0][0] is None else int(found[0][0])
 
 
 def surplus(database: Database, last: int, counter: int) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from eventsourcing.persistence import IntegrityError, OperationalError
 
 from trackledger.adapters.proof import heads
 from trackledger.adapters.proof.heads import Head, Trust
-from trackledger.adapters.proof.leaves import event_hash, stored
+from trackledger.adapters.proof.judged import Kept, stored_heads
+from trackledger.adapters.proof.leaves import as_bytes, event_hash, in_words, stored
 from trackledger.adapters.proof.notes import SigningKey
 from trackledger.adapters.proof.tiles import POSITION, Tiles, grown
 from trackledger.adapters.storage.database import Database
@@ -23,6 +24,11 @@ PAGE = 10_000
 
 AT_ONCE = 1000
 """Events that are held in memory."""
+
+_WAY_OUT = (
+    "look at the rest with `trackledger verify`, and with a head kept outside, then go on without this one with "
+    "`trackledger seal --drop-head {}`"
+)
 
 log = logging.getLogger("trackledger.proof")
 
@@ -82,6 +88,18 @@ class Sealer:
             transaction.execute("UPDATE {s}positions SET position = 0 WHERE name = :name", name=POSITION)
         self._hash_up_to(newest.size if newest else 0, progress)
 
+    def drop_head(self, size: int) -> None:
+        """Take out the stored head over so many events, where it was damaged or is not to be believed. What it alone
+        covered is then sealed as it is now. Raises `Refused` for any other head."""
+        found = next(stored_heads(self._database, self._trust, size - 1, size), None)
+        if found is None:
+            raise Refused(f"there is no stored head over {size:,} events; see `trackledger verify`")
+        if isinstance(found, Kept):
+            raise Refused(f"the stored head over {size:,} events is sound and stays; leave --drop-head out")
+        with self._database.transaction() as transaction:
+            transaction.execute("DELETE FROM {s}tree_heads WHERE size = :size", size=size)
+        log.warning("%s, and was taken out", found.says)
+
     def _hash_up_to(self, size: int, progress: Callable[[int, int], None]) -> None:
         while (done := self._hashed()) < size:
             progress(done, size)
@@ -120,7 +138,7 @@ class Sealer:
         if why := self._trust.doubt(head):
             raise Refused(
                 f"the newest head, over {head.size:,} events, {why}; add the verifier key of an earlier key to "
-                f"verifier_keys in [proof], and see `trackledger verify`"
+                f"verifier_keys in [proof], or if there is none, {_WAY_OUT.format(head.size)}"
             )
 
     def _require_tree(self, head: Head) -> None:
@@ -132,7 +150,13 @@ class Sealer:
 
     def _hashed(self) -> int:
         found = self._database.tuples("SELECT position FROM {s}positions WHERE name = :name", name=POSITION)
-        return int(found[0][0]) if found else 0
+        hashed = found[0][0] if found else 0
+        if not isinstance(hashed, int) or hashed < 0:
+            raise Refused(
+                f"the sealer's place in `positions` was damaged, it is {hashed!r}; make the stored hashes anew with "
+                f"`trackledger seal --rehash`"
+            )
+        return hashed
 
     def _hash_page(self, done: int, last: int) -> None:
         """Add the leaves behind `done` to the tiles, unless somebody else does so first."""
@@ -179,14 +203,15 @@ class Sealer:
 
 def newest_head(database: Database) -> Head | None:
     """The stored head over the most events, whoever signed it. Raises `Refused` for one that cannot be read."""
-    found = database.tuples("SELECT size, note FROM {s}tree_heads ORDER BY size DESC LIMIT 1")
+    note_ = as_bytes(database.dialect, "note")
+    found = database.tuples(f"SELECT size, {note_} FROM {{s}}tree_heads ORDER BY size DESC LIMIT 1")
     if not found:
         return None
     size, note = found[0]
     try:
-        head = heads.read(str(note), "it")
+        head = heads.read(in_words(note), "it")
     except UsageError:
         head = None
     if head is None or head.size != size:
-        raise Refused(f"the stored head over {size:,} events was damaged; see `trackledger verify`")
+        raise Refused(f"the stored head over {size:,} events was damaged; {_WAY_OUT.format(size)}")
     return head

@@ -9,11 +9,11 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from trackledger.adapters.storage.database import Transaction
+from trackledger.adapters.proof.leaves import bytes_of
+from trackledger.adapters.storage.database import Database, Transaction
 from trackledger.adapters.storage.schema import TREE_TILES, TileRow
 from trackledger.domain.errors import Refused
 from trackledger.domain.merkle import HASH_BYTES, perfect_root
-from trackledger.projections.digest import Tuples
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
@@ -29,16 +29,19 @@ class Tiles:
     Tiles that it has read are kept at hand; make a new one to see those that were written since.
     """
 
-    def __init__(self, reader: Tuples) -> None:
-        self._reader = reader
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hashes = bytes_of(database.dialect, "hashes")
         self.tile = lru_cache(KEPT_AT_HAND)(self._tile)
 
     def _tile(self, level: int, number: int) -> bytes:
         """The hashes of a tile, one behind the other; nothing where there is none."""
-        found = self._reader.tuples(
-            "SELECT hashes FROM {s}tree_tiles WHERE level = :level AND number = :number", level=level, number=number
+        found = self._database.tuples(
+            f"SELECT {self._hashes} FROM {{s}}tree_tiles WHERE level = :level AND number = :number",
+            level=level,
+            number=number,
         )
-        return _as_bytes(found[0][0]) if found else b""
+        return bytes(found[0][0]) if found else b""
 
     def hash_at(self, level: int, number: int) -> bytes:
         """One hash of a level, counted from the left; nothing where there is none."""
@@ -47,13 +50,14 @@ class Tiles:
 
     def range(self, level: int, first: int, last: int) -> dict[int, bytes]:
         """The tiles of a level from one number up to and including another."""
-        found = self._reader.tuples(
-            "SELECT number, hashes FROM {s}tree_tiles WHERE level = :level AND number >= :first AND number <= :last",
+        found = self._database.tuples(
+            f"""SELECT number, {self._hashes} FROM {{s}}tree_tiles
+                WHERE level = :level AND number >= :first AND number <= :last""",
             level=level,
             first=first,
             last=last,
         )
-        return {number: _as_bytes(hashes) for number, hashes in found}
+        return {number: bytes(hashes) for number, hashes in found}
 
     def node(self, height: int, number: int) -> bytes:
         """The hash of a perfect subtree; see `merkle.Node`. Raises `Refused` where the tiles do not hold it."""
@@ -112,8 +116,3 @@ def _tiled(before: Sequence[bytes], added: Sequence[bytes]) -> Iterator[Sequence
     everything = [*before, *added]
     for start in range(0, len(everything), WIDTH):
         yield everything[start : start + WIDTH]
-
-
-def _as_bytes(hashes: object) -> bytes:
-    """What an SQLite column holds may have become something else."""
-    return bytes(hashes) if isinstance(hashes, bytes | memoryview) else str(hashes).encode()

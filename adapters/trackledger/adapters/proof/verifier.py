@@ -10,7 +10,7 @@ from msgspec import Struct
 from trackledger.adapters.proof.findings import Finding, Findings
 from trackledger.adapters.proof.heads import Trust
 from trackledger.adapters.proof.judged import Judged, Kept, attributed, contradicted, stored_heads
-from trackledger.adapters.proof.order import ends, surplus
+from trackledger.adapters.proof.order import dense_end, ends, surplus
 from trackledger.adapters.proof.recomputed import RANGE, Part, Task, recompute, versions
 from trackledger.adapters.proof.tiles import HEIGHT, POSITION, WIDTH, Tiles
 from trackledger.adapters.proof.upper_levels import UpperLevels
@@ -18,6 +18,9 @@ from trackledger.adapters.ranges import in_order, workers
 from trackledger.adapters.runtime import Runtime
 from trackledger.domain.errors import UsageError
 from trackledger.domain.merkle import EMPTY_ROOT, CompactRange, joined
+
+SPARSE = 16 * RANGE
+"""Positions in a row without an event behind which nothing is looked for."""
 
 
 class Verified(Struct, frozen=True):
@@ -62,9 +65,10 @@ class _Verifying:
         self._trust = trust
         self._outside = sorted(outside, key=lambda kept: kept.head.size)
         # What was sealed before this moment is over events that were there before the next.
-        self._newest = max(self._number("SELECT MAX(size) FROM {s}tree_heads"), 0)
+        self._newest = self._number("SELECT MAX(size) FROM {s}tree_heads")
         hashed = self._number("SELECT MAX(position) FROM {s}positions WHERE name = :name", name=POSITION)
-        self._last, self._counter = ends(self._database)
+        self._end, self._counter = ends(self._database)
+        self._last = dense_end(self._database, self._end, SPARSE)
         self._hashed = max(hashed, self._newest)
         self._events = 0
         self._heads: list[Judged] = []
@@ -74,12 +78,14 @@ class _Verifying:
         self._out_of_order: list[Finding] = []
 
     def _number(self, sql: str, **params: object) -> int:
-        return int(self._database.tuples(sql, **params)[0][0] or 0)
+        found = self._database.tuples(sql, **params)[0][0]
+        # An SQLite column holds what it is given.
+        return max(found, 0) if isinstance(found, int) else 0
 
     def verify(self, processes: int, progress: Callable[[int, int], None]) -> Verified:
         """Everything, in order."""
         found = Findings()
-        found.add(*surplus(self._database, self._last, self._counter))
+        found.add(*surplus(self._database, self._end, self._counter))
         self._recompute(processes, progress)
         found.add(*attributed(self._suspects.named, self._heads))
         found.count += self._suspects.count - len(self._suspects.named)
@@ -101,7 +107,7 @@ class _Verifying:
 
     def _recompute(self, processes: int, progress: Callable[[int, int], None]) -> None:
         database, settings, last = self._database, self._runtime.settings, self._last
-        for kept in self._heads_over(-1, 0):
+        for kept in self._heads_over(-(2**62), 0):
             self._judge(kept, EMPTY_ROOT, EMPTY_ROOT)
         tree = Tiles(database)
         upper = UpperLevels(tree, self._hashed)
@@ -167,6 +173,10 @@ class _Verifying:
             self._hashed: "were hashed",
             **{one.size: f"are covered by {one.kept}" for one in self._heads},
         }
+        if self._end > self._last:
+            says = "no event is there but for some after a wide gap, which were not looked at"
+            yield Finding("missing", says, self._last + 1, self._end)
+            return
         end = max(beyond)
         if end > self._last:
             says = f"the ledger ends before; these positions {beyond[end]}"

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock, RLock
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from trackledger.adapters.storage.database import InUse
@@ -213,7 +214,7 @@ class SqliteDatabase:
             return
         if not create:
             raise self._missing()
-        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         with self.transaction() as transaction:
             if self._is_ledger():
                 return
@@ -222,6 +223,19 @@ class SqliteDatabase:
             for statement in schema.create("sqlite"):
                 transaction.execute(statement)
             self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _use_wal(self) -> None:
+        """SQLite itself does not wait here: this begins as reading, and turning to writing it gives up at once while
+        somebody else writes, as another process does that makes the ledger at this moment."""
+        deadline = monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                    raise
+            sleep(LOOK_EVERY)
 
     def _is_ledger(self) -> bool:
         """False when the file is empty. Raises `Refused` when it holds something else."""

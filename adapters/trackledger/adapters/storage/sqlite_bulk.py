@@ -130,6 +130,12 @@ def _require_free(path: Path, option: str) -> None:
     if path.exists() and (not path.is_file() or path.stat().st_size):
         what = "is a folder" if path.is_dir() else "is not empty"
         raise UsageError(f"{path} {what}; name a file that is not there yet with {option}")
+    for left in (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal")):
+        # SQLite would write what is in it over the new file, whichever it was written for.
+        if left.exists():
+            raise UsageError(
+                f"{left} is left of a database that was at {path}; remove it, or name another file with {option}"
+            )
 
 
 @contextmanager
