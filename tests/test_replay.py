@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,13 +21,14 @@ from support.parcels import batches, reports
 from support.rows import rows
 from support.scans import instant
 from support.simulated import heard, instants, take
-from support.threads import until
+from support.threads import in_thread, until
 from trackledger.adapters.past import past
 from trackledger.adapters.ranges import InProcess
 from trackledger.adapters.replay import replay
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.simulator.simulation import Simulation
+from trackledger.adapters.storage.bulk import new_ledger
 from trackledger.domain.errors import Refused
 from trackledger.projections.digest import of_tables
 from trackledger.projections.tables import VIEWS, lag
@@ -303,6 +304,45 @@ def test_ctrl_c_once_and_again_ends_a_replay_and_leaves_nothing(tmp_path: Path, 
     assert nothing_at(into)
 
 
+def test_what_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
+    source, target = f"sqlite:///{tmp_path}/source.db", tmp_path / "target.db"
+    with open_runtime(Settings(source)) as runtime:
+        fill(runtime, 200)
+    assert Cli(source)("export", "events", "--out", f"{tmp_path}/events.ndjson").exit_code == 0
+    for command in (
+        ["--db", source, "replay", "--into", f"sqlite:///{target}", "--workers", "2"],
+        ["--db", f"sqlite:///{target}", "import", "/dev/stdin"],
+    ):
+        with subprocess.Popen(
+            [installed(), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdin
+            process.stdin.write((tmp_path / "events.ndjson").read_bytes()[:50_000])
+            process.stdin.flush()
+            until(lambda: bool(list(tmp_path.glob(".target.db*.part"))))
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+        assert process.returncode == 1
+        assert not list(tmp_path.glob("*target.db*")) and not list(tmp_path.glob(".target.db*"))
+
+
+def test_workers_end_when_who_started_them_is_killed(tmp_path: Path) -> None:
+    source = f"sqlite:///{tmp_path}/source.db"
+    with open_runtime(Settings(source)) as runtime:
+        fill(runtime, 200)
+    command = [installed(), "--db", source, "replay", "--into", f"sqlite:///{tmp_path}/target.db", "--workers", "2"]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        until(lambda: bool(list(tmp_path.glob(".target.db*.part"))))
+        time.sleep(0.3)  # in which its workers begin
+        process.kill()
+        # They hold the same pipes, which end with the last of them.
+        process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_a_worker_that_is_killed_leaves_nothing(runtime: Runtime, places: Callable[[str], str]) -> None:
     fill(runtime, 9)
     into = places("sqlite")
@@ -404,6 +444,27 @@ def test_what_is_left_of_another_database_is_not_written_over_the_new_one(filled
         assert not target.exists()
         left.unlink()
     filled.text("replay", "--into", f"sqlite:///{target}", "--workers", "1")
+
+
+def test_who_opens_a_schema_that_is_being_filled_waits_and_who_would_fill_it_too_is_told(
+    runtime: Runtime, places: Callable[[str], str]
+) -> None:
+    fill(runtime, 2)
+    into = places("postgresql")
+    opened: list[int] = []
+
+    def count() -> None:
+        with open_runtime(Settings(into)) as there:
+            opened.append(there.store.head())
+
+    with ExitStack() as after, new_ledger(into) as bulk:
+        after.enter_context(in_thread(count))
+        with pytest.raises(Refused, match=r"^schema into_\w+ is being filled by another process; name another"):
+            replay(runtime, into, processes=1)
+        time.sleep(0.3)  # in which the other one has long asked for it
+        assert opened == []
+        bulk.events([(1, "default:host:A", 1, "shipment.opened", b"{}")])
+    assert opened == [1]
 
 
 def test_an_empty_file_or_schema_is_as_good_as_none(

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import signal
 import threading
 from collections import deque
@@ -115,8 +116,16 @@ def _uninterrupted() -> Generator[None]:
 def _begin() -> None:
     # Ctrl-C reaches every process of a terminal, and is for the one that started the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Folding makes no cycles; looking for some among all rows took a seventh of its time.
     gc.set_threshold(1_000_000)
+
+
+def _end_with_parent() -> None:
+    """Where it was killed, nobody tells its workers, who would wait for work for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def in_order(

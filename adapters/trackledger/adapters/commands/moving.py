@@ -8,6 +8,7 @@ import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.as_of import Moments, as_of_options, warn_if_behind
+from trackledger.adapters.commands.ending import ends_as_by_ctrl_c
 from trackledger.adapters.commands.options import Asked, now_option, shared
 from trackledger.adapters.commands.reading import account_option
 from trackledger.domain.errors import Refused, UsageError
@@ -57,7 +58,7 @@ def _exported(runtime: Any, wanted: Any, out: str, force: bool) -> "list[Exporte
     from trackledger.adapters.exporting.outfile import COMMON, PRIVATE, whole_file, whole_folder
     from trackledger.adapters.exporting.relations import ALL
 
-    with answers.progress("export") as show:
+    with ends_as_by_ctrl_c(), answers.progress("export") as show:
         if out == "-":
             file = sys.stdout.buffer
             done = export(runtime, wanted, file, show)
@@ -102,7 +103,7 @@ def import_(asked: Asked, file: str) -> None:
     from trackledger.adapters.importing import import_ledger
 
     settings = asked.settings()
-    with answers.progress("import") as show:
+    with ends_as_by_ctrl_c(), answers.progress("import") as show:
         if file == "-":
             done = import_ledger(settings, sys.stdin.buffer, show)
         else:

@@ -1,13 +1,11 @@
 """Which command makes the tables anew, and drops what is left of that?"""
 
-import signal
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trackledger.adapters.commands import answers
+from trackledger.adapters.commands.ending import ends_as_by_ctrl_c
 from trackledger.adapters.commands.options import Asked, shared
 from trackledger.domain.errors import UsageError
 
@@ -57,7 +55,7 @@ def _rebuild(asked: Asked, runtime: "Runtime", name: str | None, *, switch: bool
     from trackledger.projections.rebuild import OLD
     from trackledger.projections.rebuild import rebuild as run
 
-    with _ends_as_by_ctrl_c(), answers.progress("rebuild") as show:
+    with ends_as_by_ctrl_c(), answers.progress("rebuild") as show:
         report = run(runtime.rebuilds, name, runtime.settings.policies, switch=switch, progress=show, note=_note)
     if asked.as_json:
         answers.as_json([to_builtins(parity, builtin_types=()) for parity in report])
@@ -68,16 +66,6 @@ def _rebuild(asked: Asked, runtime: "Runtime", name: str | None, *, switch: bool
         click.echo(f"switched; the old tables are kept as NAME{OLD} until you drop them with `{DROP_OLD}`")
     else:
         click.echo("not switched; `trackledger rebuild` goes on to switch, `trackledger rebuild --drop-new` gives up")
-
-
-@contextmanager
-def _ends_as_by_ctrl_c() -> Generator[None]:
-    """Told to end, it lets the next one go on at once instead of after its lease."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _note(sentence: str) -> None:

@@ -4,6 +4,7 @@ import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.as_of import Moments, as_of_options
+from trackledger.adapters.commands.ending import ends_as_by_ctrl_c
 from trackledger.adapters.commands.options import Asked, shared
 
 
@@ -20,7 +21,7 @@ def replay(asked: Asked, into: str, workers: int | None, moments: Moments) -> No
 
     with asked.open() as runtime:
         moments.require(runtime)
-        with answers.progress("replay") as show:
+        with ends_as_by_ctrl_c(), answers.progress("replay") as show:
             done = run(
                 runtime,
                 into,

@@ -213,7 +213,7 @@ class PostgresDatabase:
             raise NoLedger(f"there is no ledger in schema {self.name}; ingest a message or register a shipment first")
         with connection.transaction():
             # Several processes may start at once; CREATE … IF NOT EXISTS races with itself.
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (crc32(self._channel.encode()),))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (making_lock(self.name),))
             if not self._exists(connection):
                 from trackledger.adapters.storage import schema
 
@@ -428,6 +428,11 @@ def _require_durability(connection: Connection) -> None:
                 f"PostgreSQL runs with {setting}=off, so it can lose {loses} although they were acknowledged; "
                 f"turn it on, or pass allow_volatile (--allow-volatile) if this ledger may lose events"
             )
+
+
+def making_lock(name: str) -> int:
+    """The number of the advisory lock that is held by who makes the ledger in the schema of this name."""
+    return crc32(f"trackledger_{name}".encode())
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from trackledger.adapters.storage.postgres import (
     PostgresDatabase,
     PostgresSnapshot,
     copy_rows,
+    making_lock,
     split_url,
     unreachable,
 )
-from trackledger.domain.errors import UsageError
+from trackledger.domain.errors import Refused, UsageError
 from trackledger.projections.table import Table
 from trackledger.projections.tables import POSITION
 
@@ -73,6 +74,10 @@ def new(url: str, source: Database | None, option: str) -> Generator[PostgresBul
     with unreachable(option), psycopg.connect(address) as connection:
         if isinstance(source, PostgresDatabase) and source.is_at(connection, name):
             raise UsageError(f"schema {name} is the ledger itself; name another schema with {option}")
+        # Who opens the ledger meanwhile waits for it, and who would make another there is told at once.
+        taken = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (making_lock(name),)).fetchone()
+        if taken == (False,):
+            raise Refused(f"schema {name} is being filled by another process; name another schema with {option}")
         if connection.execute(_HOLDS, (name,)).fetchone():
             raise UsageError(f"schema {name} is not empty; name one that is not there yet with {option}")
         bulk = PostgresBulk(connection, name)
