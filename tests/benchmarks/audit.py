@@ -28,7 +28,7 @@ from trackledger.adapters.commands.history import history
 from trackledger.adapters.exporting.exporter import export
 from trackledger.adapters.exporting.relations import EVENTS
 from trackledger.adapters.exporting.wanted import Wanted
-from trackledger.adapters.importing import Imported, import_ledger
+from trackledger.adapters.importing import import_ledger
 from trackledger.adapters.proof.heads import Head, Trust
 from trackledger.adapters.proof.notes import new_key
 from trackledger.adapters.proof.sealer import Sealer
@@ -36,6 +36,7 @@ from trackledger.adapters.proof.verifier import Verified, verify
 from trackledger.adapters.replay import replay
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
+from trackledger.adapters.storage.bulk import Filled
 from trackledger.adapters.table_check import check_tables
 from trackledger.domain.checkpoints import Registration
 from trackledger.projections.digest import of_tables
@@ -234,9 +235,7 @@ def move(database: str, into: str, file: Path) -> None:
             timed("export", lambda: export(runtime, wanted, out, lambda done, total: None), lambda e: e.rows, "events")
         digest = of_tables(runtime.database)
     with file.open("rb") as source:
-        imported: Imported = timed(
-            "import", lambda: import_ledger(Settings(into), source), lambda i: i.events, "events"
-        )
+        imported: Filled = timed("import", lambda: import_ledger(Settings(into), source), lambda i: i.events, "events")
     assert imported.digest == digest
     file.unlink()
 

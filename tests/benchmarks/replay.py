@@ -18,9 +18,10 @@ from pathlib import Path
 from benchmarks.__main__ import Stopwatch, batches, memory, say, told
 from benchmarks.parcels import CHECKPOINTS
 from support.postgres import server
-from trackledger.adapters.replay import Replayed, replay
+from trackledger.adapters.replay import replay
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
+from trackledger.adapters.storage.bulk import Filled
 from trackledger.adapters.table_check import check_tables
 
 TURNS = 3
@@ -37,7 +38,7 @@ def measure(kind: str, runtime: Runtime, target: Callable[[], str], checkpoints:
     """Replay and comparison, alone and divided, in turns."""
     say(f"\n{kind}: {checkpoints:,} checkpoints in {runtime.store.head():,} events")
     watches = {(what, n): Stopwatch() for what in ("replay", "check") for n in (1, processes)}
-    found: list[Replayed] = []
+    found: list[Filled] = []
     digests: set[str] = set()
     for _ in range(TURNS):
         for n in (1, processes):

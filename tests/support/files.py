@@ -16,9 +16,10 @@ from trackledger.adapters.exporting.as_csv import plain
 from trackledger.adapters.exporting.exporter import export
 from trackledger.adapters.exporting.formats import Format
 from trackledger.adapters.exporting.wanted import Exported, Wanted
-from trackledger.adapters.importing import Imported, import_ledger
+from trackledger.adapters.importing import import_ledger
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
+from trackledger.adapters.storage.bulk import Filled
 from trackledger.projections.table import Column, Kind
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
@@ -33,7 +34,7 @@ def exported(
         return export(runtime, Wanted(what, format_, **{"now": LATER, **options}), file, lambda done, total: None)
 
 
-def imported(url: str, path: Path) -> Imported:
+def imported(url: str, path: Path) -> Filled:
     """Make a ledger of a file."""
     with path.open("rb") as file:
         return import_ledger(Settings(url), file)

@@ -6,13 +6,12 @@ from functools import cache, partial
 from typing import Any, BinaryIO
 
 from eventsourcing.persistence import IntegrityError, Notification
-from msgspec import Struct
 
 from trackledger.adapters.exporting.ledger_reader import LedgerReader
 from trackledger.adapters.ranges import ranges, streams
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import kind_of, open_database
-from trackledger.adapters.storage.bulk import Bulk, Plain, Values, empty_ledger, new_ledger, plain
+from trackledger.adapters.storage.bulk import Bulk, Filled, Plain, Values, empty_ledger, new_ledger, plain
 from trackledger.adapters.storage.schema import LINKS, POISONED, POSITIONS, VAULT
 from trackledger.domain.errors import NoLedger, Unreadable
 from trackledger.projections import shipments, timeline
@@ -25,19 +24,7 @@ from trackledger.projections.tables import POSITION, TABLES
 Progress = Callable[[int, int], None]
 
 
-class Imported(Struct, frozen=True):
-    """What the ledger holds now: events and shipments, and `checkpoints` among their rows; `poisoned` are shipments
-    that cannot be folded, which have no rows. See `projections.digest` for the digest."""
-
-    events: int
-    shipments: int
-    checkpoints: int
-    poisoned: int
-    position: int
-    digest: str
-
-
-def import_ledger(settings: Settings, file: BinaryIO, progress: Progress = lambda done, total: None) -> Imported:
+def import_ledger(settings: Settings, file: BinaryIO, progress: Progress = lambda done, total: None) -> Filled:
     """Make the ledger that the settings name of a file that `ledger_writer` has written, whole or not at all.
 
     It has the same events, byte for byte and in the same places, the links that they imply and the tables by the
@@ -109,10 +96,10 @@ class Filling:
             ) from None
         self._numbers[table.name] = self._numbers.get(table.name, 0) + len(rows)
 
-    def done(self, position: int) -> Imported:
+    def done(self, position: int) -> Filled:
         """What was written."""
         number = self._numbers.get
-        return Imported(
+        return Filled(
             self._events,
             number(shipments.TABLE.name, 0),
             number(timeline.TABLE.name, 0),

@@ -13,7 +13,7 @@ from msgspec import Struct
 from trackledger.adapters.ranges import EVENT, EVENTS, Range, in_order, ranges, streams, workers
 from trackledger.adapters.runtime import Runtime
 from trackledger.adapters.storage import kind_of, open_database
-from trackledger.adapters.storage.bulk import Bulk, Values, new_ledger, plain
+from trackledger.adapters.storage.bulk import Bulk, Filled, Values, new_ledger, plain
 from trackledger.adapters.storage.database import Database
 from trackledger.adapters.storage.recorder import PRIVATE
 from trackledger.adapters.storage.schema import LINKS, POISONED, POSITIONS, VAULT
@@ -29,18 +29,6 @@ PAGE = 1000
 
 WRITTEN: tuple[Table[Any], ...] = (*TABLES, LINKS, POISONED, VAULT)
 """The tables that a replay fills, besides the events and their position."""
-
-
-class Replayed(Struct, frozen=True):
-    """What a replay wrote: events and shipments as of the moment, and `checkpoints` among their rows; `poisoned` are
-    shipments that cannot be folded, which have no rows. See `projections.digest` for the digest."""
-
-    events: int
-    shipments: int
-    checkpoints: int
-    poisoned: int
-    position: int
-    digest: str
 
 
 class Task(Struct, frozen=True):
@@ -97,7 +85,7 @@ def replay(
     executor: Executor | None = None,
     batch: int = EVENTS,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Replayed:
+) -> Filled:
     """Write the ledger as of a moment into a new SQLite file or PostgreSQL schema, whole or not at all.
 
     The target is a ledger in its own right, for every command and any SQL: the events that had been recorded by
@@ -132,7 +120,7 @@ def replay(
             pass
         bulk.write(POSITIONS, [(POSITION, events.last)])
     held = dict(zip(WRITTEN, numbers, strict=True))
-    return Replayed(
+    return Filled(
         events.number,
         held[shipments.TABLE],
         held[timeline.TABLE],

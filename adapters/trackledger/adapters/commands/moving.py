@@ -11,6 +11,7 @@ from trackledger.adapters.commands.as_of import Moments, as_of_options, warn_if_
 from trackledger.adapters.commands.ending import ends_as_by_ctrl_c
 from trackledger.adapters.commands.options import Asked, now_option, shared
 from trackledger.adapters.commands.reading import account_option
+from trackledger.adapters.commands.replaying import tell
 from trackledger.domain.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -98,8 +99,6 @@ def _tell(asked: Asked, done: "list[Exported]", out: str) -> None:
 def import_(asked: Asked, file: str) -> None:
     """Make a ledger of FILE (`-` for standard input), as `export events` has written it, where there is none or none
     that holds anything: the same events in the same places, and the tables that follow from them."""
-    from msgspec import to_builtins
-
     from trackledger.adapters.importing import import_ledger
 
     settings = asked.settings()
@@ -109,16 +108,7 @@ def import_(asked: Asked, file: str) -> None:
         else:
             with _opened(file) as source:
                 done = import_ledger(settings, source, show)
-    if asked.as_json:
-        answers.as_json(to_builtins(done))
-        return
-    click.echo(
-        f"{done.events:,} events, {done.shipments:,} shipments, {done.checkpoints:,} checkpoints, "
-        f"up to position {done.position}"
-    )
-    if done.poisoned:
-        click.echo(f"{done.poisoned:,} shipments cannot be folded and have no rows; see `trackledger parked`")
-    click.echo(f"digest of the tables {done.digest}")
+    tell(asked, done)
 
 
 def _opened(file: str) -> Any:

@@ -1,11 +1,16 @@
 """Which command folds the whole ledger into another database?"""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.as_of import Moments, as_of_options
 from trackledger.adapters.commands.ending import ends_as_by_ctrl_c
 from trackledger.adapters.commands.options import Asked, shared
+
+if TYPE_CHECKING:
+    from trackledger.adapters.storage.bulk import Filled
 
 
 @click.command()
@@ -30,6 +35,11 @@ def replay(asked: Asked, into: str, workers: int | None, moments: Moments) -> No
                 processes=workers,
                 progress=show,
             )
+    tell(asked, done)
+
+
+def tell(asked: Asked, done: "Filled") -> None:
+    """Answer with what a ledger that was written at once holds."""
     if asked.as_json:
         from msgspec import to_builtins
 

@@ -6,6 +6,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import Struct
+
 from trackledger.adapters.storage import kind_of
 from trackledger.projections.table import Dialect, Table
 
@@ -15,6 +17,18 @@ if TYPE_CHECKING:
 Values = tuple[Any, ...]
 Plain = Callable[[Sequence[Values]], Sequence[Values]]
 """Turns rows of a table, as values in column order, into what its driver takes."""
+
+
+class Filled(Struct, frozen=True):
+    """What a ledger holds that was written at once: events and shipments, and `checkpoints` among their rows;
+    `poisoned` are shipments that cannot be folded, which have no rows. See `projections.digest` for the digest."""
+
+    events: int
+    shipments: int
+    checkpoints: int
+    poisoned: int
+    position: int
+    digest: str
 
 
 class Bulk(Protocol):
