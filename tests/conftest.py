@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,9 @@ from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.storage import open_database
 from trackledger.adapters.storage.database import Database
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The same examples every time: a run that fails here fails everywhere.
 settings.register_profile("stable", derandomize=True)
@@ -122,3 +126,12 @@ def filled(cli: Cli) -> Cli:
     """The command on a ledger of two parcels: one whose delivery failed once, one that was never picked up."""
     cli.ingest("poll_failed_delivery", "poll_not_picked_up")
     return cli
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A browser. It ends with the module, as no event loop can be begun in this thread meanwhile."""
+    from support.browser import chromium
+
+    with chromium() as browser:
+        yield browser

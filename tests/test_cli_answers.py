@@ -52,6 +52,7 @@ def test_status_in_json_of_a_failed_delivery(filled: Cli) -> None:
         },
         "ndr": {
             "shipment_id": ATTEMPTED,
+            "account": "default",
             "case_no": 1,
             "state": "actioned",
             "reason": "customer_unavailable",
@@ -67,6 +68,7 @@ def test_status_in_json_of_a_failed_delivery(filled: Cli) -> None:
         },
         "silence": {
             "shipment_id": ATTEMPTED,
+            "account": "default",
             "kind": "out_for_delivery_overnight",
             "quiet_since": "2026-03-06T04:07:41Z",
             "stuck_after": "2026-03-07T00:07:41Z",
@@ -76,6 +78,8 @@ def test_status_in_json_of_a_failed_delivery(filled: Cli) -> None:
         },
         "delivery": {
             "shipment_id": ATTEMPTED,
+            "account": "default",
+            "is_final": False,
             "promised_from": None,
             "promised_to": None,
             "original_from": "2026-03-06",
@@ -125,6 +129,7 @@ def test_status_in_json_of_a_parcel_never_picked_up(filled: Cli) -> None:
         "ndr": None,
         "silence": {
             "shipment_id": NEVER_PICKED_UP,
+            "account": "default",
             "kind": "never_picked_up",
             "quiet_since": "2026-01-16T14:45:27Z",
             "stuck_after": "2026-01-19T04:32:31Z",
@@ -134,6 +139,8 @@ def test_status_in_json_of_a_parcel_never_picked_up(filled: Cli) -> None:
         },
         "delivery": {
             "shipment_id": NEVER_PICKED_UP,
+            "account": "default",
+            "is_final": False,
             "promised_from": None,
             "promised_to": None,
             "original_from": "2026-01-17",

@@ -55,7 +55,7 @@ def test_it_tells_that_nothing_changed(filled: Cli) -> None:
             rows,
             {"left_out": 0, "only_new": 0, "only_old": 0, "changed": 0, "columns": {}, "examples": []},
         )
-        for name, rows in zip(TABLE_NAMES, (2, 17, 1, 2, 2, 3), strict=True)
+        for name, rows in zip(TABLE_NAMES, (2, 17, 1, 0, 2, 2, 3, 1), strict=True)
     ]
     assert [filled.json(*args, "--now", NOW) for args in (("stuck",), ("late",), ("ndr",))] == before
     filled.json("rebuild", "--drop-old")
@@ -127,7 +127,8 @@ def test_status_and_doctor_tell_of_what_is_there(filled: Cli, database_url: str)
     found = filled.json("rebuild", "--status")
     assert found["under_way"] is None
     assert [(one["table"], one["rows"], one["policies"], one["being_dropped"]) for one in found["old"]] == [
-        (f"{name}__old", rows, "1", False) for name, rows in sorted(zip(TABLE_NAMES, (2, 17, 1, 2, 2, 3), strict=True))
+        (f"{name}__old", rows, "1", False)
+        for name, rows in sorted(zip(TABLE_NAMES, (2, 17, 1, 0, 2, 2, 3, 1), strict=True))
     ]
     assert "timeline__old" in filled.text("rebuild", "--status")
 
@@ -171,7 +172,8 @@ def test_old_tables_are_dropped_one_or_all(filled: Cli) -> None:
 @pytest.mark.parametrize("args", [(), ("--no-switch",), ("--drop-old",)], ids=str)
 def test_an_unknown_table_is_answered_with_those_there_are(filled: Cli, args: tuple[str, ...]) -> None:
     assert filled.refusal("rebuild", "parcels", *args, code=2) == (
-        "no table 'parcels'; use one of: shipments, timeline, ndr_cases, silence, delivery_dates, estimates"
+        "no table 'parcels'; use one of: shipments, timeline, ndr_cases, ndr_actions, silence, delivery_dates, "
+        "estimates, journeys"
     )
 
 

@@ -12,7 +12,14 @@ from support.cli import ATTEMPTED, NOW, Cli
 from trackledger.adapters.clock import Clock
 from trackledger.adapters.configuration import load
 from trackledger.adapters.example import example
-from trackledger.adapters.settings import Retention, ServerSettings, Settings, from_environment, without_password
+from trackledger.adapters.settings import (
+    Retention,
+    ServerSettings,
+    Settings,
+    Token,
+    from_environment,
+    without_password,
+)
 from trackledger.domain.errors import UsageError
 from trackledger.domain.policies.attempts import AttemptPolicy
 from trackledger.projections.conclusions import Policies
@@ -76,6 +83,7 @@ def test_everything_that_a_file_says_is_in_the_settings(here: Path) -> None:
         max_body = 4096
         max_concurrent = 3
         per_minute = 7
+        api_per_minute = 8
         [retention]
         done = 1.5
         ignored = "forever"
@@ -88,7 +96,7 @@ def test_everything_that_a_file_says_is_in_the_settings(here: Path) -> None:
         """
     )
 
-    assert said.server == ServerSettings("0.0.0.0", 9999, 4096, 3, 7)
+    assert said.server == ServerSettings("0.0.0.0", 9999, 4096, 3, 7, 8)
     assert said.retention == Retention(timedelta(hours=36), None, timedelta(days=365))
     real = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
     assert said.clock == Clock(datetime(2026, 3, 1, tzinfo=UTC), real, 600, datetime(2026, 3, 31, tzinfo=UTC))
@@ -115,6 +123,7 @@ def test_the_example_can_be_loaded_and_says_what_the_defaults_are(here: Path) ->
     said = load(here)
 
     assert (said.server, said.retention, said.clock) == (ServerSettings(), Retention(), Clock())
+    assert said.tokens == ()
     assert (said.follow_up, said.withdraws) == (Settings().follow_up, Settings().withdraws)
     assert [(one.account, one.provider, one.asked) for one in said.connections] == [("default", "clickpost", True)]
 
@@ -128,6 +137,9 @@ def test_the_example_can_be_loaded_with_everything_in_it_switched_on(here: Path)
     assert said.policies.silence.quiet_for("in_transit", "DELHIVERY", "Express")[0] == timedelta(hours=36)  # type: ignore[arg-type]
     assert said.policies.silence.quiet_for("in_transit", "DTDC", "Express")[0] == timedelta(hours=72)  # type: ignore[arg-type]
     assert said.clock.speed == 600
+    assert [(one.said.name, one.said.account, one.said.rights, one.said.raw) for one in said.tokens] == [
+        ("asha", "default", "operate", True)
+    ]
 
 
 def test_no_two_examples_have_the_same_endpoints() -> None:
@@ -275,6 +287,8 @@ ADDRESS = (
     "accounts.default.clickpost.url has to be an address like https://host, without a user, a password or a query; "
     "http only on this machine"
 )
+ADMITTED = '[[tokens]]\nname = "asha"\n'
+NAME = "has to be 1 to 64 of the characters A-Z a-z 0-9 . _ @ -, in quotes"
 PROVIDERS = "clickpost, ship24, shippit, shiplemon, rye, aftership"
 
 BAD: dict[str, tuple[str, str]] = {
@@ -300,7 +314,7 @@ BAD: dict[str, tuple[str, str]] = {
     "an odd key": (
         '"a b\\u001b" = 1',
         '"a b\\u001b" is unknown; use one of: database, withdraws, privacy, follow_up, server, retention, proof, '
-        "clock, policies, accounts",
+        "clock, tokens, policies, accounts",
     ),
     # Types and limits
     "a text for a number": ('[server]\nport = "80"', "server.port has to be a whole number from 0 to 65535"),
@@ -460,6 +474,41 @@ BAD: dict[str, tuple[str, str]] = {
         '[policies.attempts]\ncarriers = { A = "1" }',
         "policies.attempts.carriers.A has to be a number of hours above 0 and up to 87600",
     ),
+    "tokens in one table": (
+        '[tokens]\nname = "asha"',
+        "tokens has to be tables, each begun by [[tokens]]",
+    ),
+    "a token in the file": (
+        f'{ADMITTED}token = "{KEY}"',
+        f"tokens[0].token {NOT_HERE} token_env",
+    ),
+    "a token instead of its variable": (f'{ADMITTED}token_env = "{KEY}"', f"tokens[0].token_env {NAME_OF_VARIABLE}"),
+    "a token without a variable": (
+        ADMITTED,
+        f"tokens[0].token_env is missing; give {NAME_OF_VARIABLE.removeprefix('has to be ')}",
+    ),
+    "a token without a name": (
+        '[[tokens]]\ntoken_env = "T"',
+        f"tokens[0].name is missing; give {NAME.removeprefix('has to be ')}",
+    ),
+    "a token's name with a blank": ('[[tokens]]\nname = "asha k"\ntoken_env = "T"', f"tokens[0].name {NAME}"),
+    "a token's name twice": (
+        f'{ADMITTED}token_env = "T"\n{ADMITTED}token_env = "U"',
+        "tokens[1].name is the name of another token too; it says who acted, so give each its own",
+    ),
+    "rights that are none": (
+        f'{ADMITTED}token_env = "T"\nrights = "admin"',
+        'tokens[0].rights has to be "read" or "operate", in quotes',
+    ),
+    "an account of a token that is none": (
+        f'{ADMITTED}token_env = "T"\naccount = "a b"',
+        "tokens[0].account has to be 1 to 64 of the characters A-Z a-z 0-9 . _ -",
+    ),
+    "raw messages perhaps": (f'{ADMITTED}token_env = "T"\nraw = 1', "tokens[0].raw has to be true or false"),
+    "too few questions": (
+        "[server]\napi_per_minute = 0",
+        "server.api_per_minute has to be a whole number from 1 to 10000000",
+    ),
     "a version in two words": (
         '[policies]\nversion = "two words"',
         "policies.version has to be 1 to 40 of the characters A-Z a-z 0-9 . _ -",
@@ -573,6 +622,63 @@ def test_webhooks_of_a_provider_that_sends_none_are_refused_by_those_who_would_l
     )
 
 
+TOKENS = """
+[[tokens]]
+name = "asha"
+token_env = "TOKEN_ASHA"
+rights = "operate"
+raw = true
+[[tokens]]
+name = "wall"
+token_env = "TOKEN_WALL"
+account = "outlet"
+"""
+TOKEN = "hush-this-token-admits-asha"
+ADMITTING = {"TOKEN_ASHA": TOKEN, "TOKEN_WALL": f" {TOKEN[::-1]}\n"}
+
+
+def test_tokens_are_admitted_with_their_secrets_by_those_who_serve(here: Path) -> None:
+    here.write_text(TOKENS)
+
+    asha, wall = from_environment(outside=True, environ=ADMITTING).tokens
+
+    assert asha == Token("asha", "default", "operate", TOKEN, raw=True)
+    assert wall == Token("wall", "outlet", "read", TOKEN[::-1], raw=False)
+    assert from_environment(environ={}).tokens == ()
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        ("", "which is not set; set it to the token"),
+        (" \n", "which is not set; set it to the token"),
+        ("hush-23-characters-long", "whose token is not 24 or more visible characters of ASCII; make one with "),
+        (f"{TOKEN} {TOKEN}", "whose token is not 24 or more visible characters of ASCII; make one with "),
+        (f"{TOKEN}é", "whose token is not 24 or more visible characters of ASCII; make one with "),
+        (TOKEN, "whose token is also that of asha; give each its own"),
+    ],
+)
+def test_a_token_that_admits_nobody_or_anybody_is_told_with_its_variable(here: Path, secret: str, told: str) -> None:
+    here.write_text(TOKENS)
+
+    with pytest.raises(UsageError) as refused:
+        from_environment(outside=True, environ=ADMITTING | {"TOKEN_WALL": secret})
+
+    assert str(refused.value).startswith(
+        f"trackledger.toml: tokens[1].token_env names the environment variable TOKEN_WALL, {told}"
+    )
+    assert "hush" not in str(refused.value)
+
+
+def test_settings_show_no_token(here: Path) -> None:
+    here.write_text(TOKENS)
+    settings = from_environment(outside=True, environ=ADMITTING)
+
+    assert "'asha'" in repr(settings) and "'outlet'" in repr(settings)
+    assert "hush" not in repr(settings) + repr(settings.tokens) + str(settings.tokens[0])
+    assert TOKEN[::-1] not in repr(settings)
+
+
 def test_settings_show_no_secret(here: Path) -> None:
     said = configured(CONNECTED)
     with_password = Settings(f"postgresql://me:{KEY}@db/shop?sslmode=require", accounts=said.accounts)
@@ -615,4 +721,5 @@ def test_the_example_names_every_provider_and_key() -> None:
         "policies",
         "clock",
         "proof",
+        "tokens",
     } == set(switched_on)

@@ -63,9 +63,15 @@ def test_without_exit_it_goes_on_serving_until_it_is_told_to_end(tmp_path: Path)
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        line = next(line for line in process.stderr if line.startswith("still serving at "))
-        url = line.removeprefix("still serving at ").partition(";")[0]
+        told = [process.stderr.readline()]
+        while not told[-1].startswith("still serving at "):
+            told.append(process.stderr.readline())
+        url = told[-1].removeprefix("still serving at ").partition(";")[0]
         assert httpx.get(f"{url}/healthz").json() == {"ok": True}
+        console, token = told[-2].removeprefix("log in at ").strip().split(" with the token ")
+        assert told[-2] == told[0]
+        assert console == f"{url}/console"
+        assert httpx.get(f"{url}/api/shipments", headers={"authorization": f"Bearer {token}"}).json()["items"]
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate()
     assert process.returncode == 0

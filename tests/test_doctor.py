@@ -20,6 +20,7 @@ from trackledger.projections.tables import POSITION, Poisoned
 KEY = "hush-this-is-the-key"
 SECRET = "hush-this-signs-webhooks"
 ENDPOINT = "q8Rk2vXw7TnB4sLz"
+TOKEN = "hush-this-token-admits-asha"
 CONNECTED = f"""
 [accounts.default.clickpost]
 key_env = "CLICKPOST_KEY"
@@ -27,6 +28,10 @@ user = "shop"
 [[accounts.default.clickpost.webhooks]]
 endpoint = "{ENDPOINT}"
 secrets_env = ["CLICKPOST_WEBHOOK_SECRET"]
+[[tokens]]
+name = "asha"
+token_env = "TOKEN_ASHA"
+rights = "operate"
 """
 AT = datetime(2026, 3, 6, 10, tzinfo=UTC)
 SOON = ("--now", "2026-03-06T10:00:30Z")
@@ -40,6 +45,7 @@ def connected(cli: Cli, monkeypatch: Patch) -> Cli:
     """The command on a ledger of one parcel, with ClickPost connected and everything as it should be."""
     monkeypatch.setenv("CLICKPOST_KEY", KEY)
     monkeypatch.setenv("CLICKPOST_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("TOKEN_ASHA", TOKEN)
     Path("trackledger.toml").write_text(CONNECTED)
     cli.ingest("poll_failed_delivery")
     return cli
@@ -48,7 +54,7 @@ def connected(cli: Cli, monkeypatch: Patch) -> Cli:
 def told(cli: Cli, *args: str, code: int = 0) -> dict[str, tuple[str, str, str]]:
     """Each check with its state, what it says and the remedy; no secret is in any of it."""
     found = cli.json("doctor", *args, code=code)
-    assert KEY not in str(found) and SECRET not in str(found) and ENDPOINT not in str(found)
+    assert not [secret for secret in (KEY, SECRET, ENDPOINT, TOKEN) if secret in str(found)]
     return {one["check"]: (one["state"], one["says"], one["remedy"]) for one in found}
 
 
@@ -57,15 +63,16 @@ def test_a_healthy_ledger_gets_nothing_but_ok(connected: Cli, database_url: str)
 
     assert {name: state for name, (state, _, _) in found.items()} == dict.fromkeys(
         (
-            "configuration", "account default.clickpost", "proof", "database", "clock", "ledger", "shipments", "inbox",
-            "parked", "statuses", "silent providers", "stopped accounts", "poll schedule", "policies", "rebuilds",
-            "seal",
+            "configuration", "account default.clickpost", "tokens", "proof", "database", "clock", "ledger", "shipments",
+            "inbox", "parked", "statuses", "silent providers", "stopped accounts", "poll schedule", "policies",
+            "rebuilds", "seal",
         ),
         "ok",
     )  # fmt: skip
     assert found["configuration"][1] == "trackledger.toml: 1 account at providers, 1 asked, 1 listened to"
     assert found["account default.clickpost"][1] == "asked, its key is there; listened to at 1 endpoint, 1 secret there"
     assert found["ledger"][1] == "2 events, the tables are 0 events behind"
+    assert found["tokens"][1] == "1 token of 1 account, 1 to operate, 0 to see raw messages"
     kept = (
         "journal_mode=wal, synchronous=full"
         if database_url.startswith("sqlite:")
@@ -111,6 +118,28 @@ def test_without_a_file_nothing_is_connected(filled: Cli) -> None:
 
     assert found["configuration"][:2] == ("warning", "there is no file, so that nothing outside is connected")
     assert found["silent providers"][1] == "no provider is connected"
+
+
+def test_nobody_being_admitted_is_a_warning_where_there_is_a_server(connected: Cli) -> None:
+    says = "there is none, so that nobody may use the query API and the console"
+    Path("trackledger.toml").write_text(CONNECTED.partition("[[tokens]]")[0])
+    assert told(connected, *SOON)["tokens"] == (
+        "warning",
+        says,
+        "admit somebody with a table [[tokens]] as `trackledger doctor --example` shows",
+    )
+    Path("trackledger.toml").write_text(CONNECTED.partition("[[accounts")[0])
+    assert told(connected, *SOON)["tokens"] == ("ok", says, "")
+
+
+def test_a_token_that_is_not_there_fails(connected: Cli, monkeypatch: Patch) -> None:
+    monkeypatch.delenv("TOKEN_ASHA")
+
+    assert told(connected, *SOON, code=1)["tokens"] == (
+        "failed",
+        "trackledger.toml: tokens[0].token_env names the environment variable TOKEN_ASHA, which is not set",
+        "set it to the token",
+    )
 
 
 def test_a_bad_file_fails(cli: Cli) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.acted import acted_on
 from support.cli import ATTEMPTED, NEVER_PICKED_UP, NOW, Cli, installed
 from support.files import LATER, beginnings, exported, limited_to, rows_of
 from support.parcels import batches, reports
@@ -92,6 +93,7 @@ def expected(runtime: Runtime, name: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_every_table_and_view_is_written_as_it_is(runtime: Runtime, tmp_path: Path, format_: Format) -> None:
     fill(runtime)
+    acted_on(runtime)
 
     for name, one in RELATIONS.items():
         done = exported(runtime, tmp_path / name, name, format_)
@@ -281,7 +283,7 @@ def test_tables_as_of_a_moment_are_those_of_the_past(
         with past(runtime, known_at=known_at, valid_at=valid_at) as tables:
             rows = tables.read(f"SELECT * FROM {{s}}{name} ORDER BY {', '.join(table.key)}")
         assert rows_of(tmp_path / name, "ndjson", RELATIONS[name].columns) == rows
-        assert rows or name == "ndr_cases"
+        assert rows or name in ("ndr_cases", "ndr_actions", "journeys")
 
 
 def test_events_as_of_a_moment_are_those_recorded_by_then(runtime: Runtime, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from trackledger.domain.events import TOPICS
 from trackledger.domain.mapper import EventMapper, decode, decode_state, encode
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
 from trackledger.domain.moments import Precision, ZoneSource
+from trackledger.domain.ndr_actions import NdrAction
 from trackledger.domain.upcasting import UPCASTS
 
 GOLDEN = Path(__file__).parent / "fixtures" / "stored_events.jsonl"
@@ -170,6 +171,7 @@ STORED_WORDS: dict[type[StrEnum], str] = {
         not_collected carrier_issue other unspecified""",
     EstimateSource: "carrier provider sla promise",
     AssertionKind: "status stuck ndr pickup_failure direction pieces split",
+    NdrAction: "reattempt reschedule change_details rto",
     Precision: "second day",
     ZoneSource: "stated assumed unknown",
 }

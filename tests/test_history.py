@@ -13,8 +13,7 @@ from support.messages import of_provider
 from support.parcels import parcel_id, reports
 from support.reports import OTHER_TRACKER, TRACKER, claim, estimate, report
 from support.scans import instant, scan
-from trackledger.adapters.commands.history import history
-from trackledger.adapters.commands.reading import status_of, with_notes
+from trackledger.adapters.one_shipment import history, with_notes
 from trackledger.adapters.providers import PROVIDERS
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
@@ -27,6 +26,7 @@ from trackledger.domain.milestones import Milestone
 from trackledger.domain.rereading import Rereading
 from trackledger.projections import consignments, shipments, timeline
 from trackledger.projections.history import Entry
+from trackledger.projections.one_shipment import status_of
 
 ID = "default:clickpost:4:AWB1"
 WHO = ("clerk@shop", "the customer sent a photo")

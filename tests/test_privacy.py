@@ -24,8 +24,8 @@ FREE = {
 }
 """Free text of what providers say, by type."""
 
-OWN = {"text", "reason"}
-"""Free text of those who correct, in events that are sealed."""
+OWN = {"text", "reason", "address", "landmark", "pincode", "phone", "remark", "answer"}
+"""Free text of those who correct and act, in events that are sealed."""
 
 
 def free_texts(value: Any) -> list[str]:

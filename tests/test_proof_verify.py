@@ -528,7 +528,9 @@ def test_without_any_key_no_head_is_believed(sealed: Cli, runtime: Runtime) -> N
         verifier.verify(runtime, Trust(()), [Kept(sealer(runtime).seal(), "kept")])
 
 
-@pytest.mark.parametrize("key", ["", "x", "tracking.shop+00000000+AAAA", KEY.line()])
+@pytest.mark.parametrize(
+    "key", ["", "x", "tracking.shop+00000000+AAAA", KEY.line()], ids=["empty", "a word", "too short", "private"]
+)
 def test_what_is_no_verifier_key_is_refused_without_showing_a_private_one(sealed: Cli, key: str) -> None:
     told = sealed.refusal("verify", "--key", key, code=2)
 

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from support.acted import acted_on
 from support.parcels import JOURNEY, batches, parcel, parcel_id, reports, webhooks
 from support.rebuilding import after, leased_until, presume_dead, rebuild_and_hang, rebuild_or_tell, small
 from support.reports import report
@@ -99,16 +100,19 @@ def test_a_rebuild_of_tables_that_lag_behind_brings_them_up_to_the_ledger(runtim
 
 def damage(runtime: Runtime) -> None:
     """Change something in every table by hand."""
+    acted_on(runtime)
     with runtime.database.transaction() as transaction:
         for statement in (
             "UPDATE {s}shipments SET location = 'Atlantis' WHERE shipment_id = :id",
             "DELETE FROM {s}timeline WHERE shipment_id = :id",
             "UPDATE {s}ndr_cases SET attempts = 99 WHERE shipment_id = :id",
-            """INSERT INTO {s}silence SELECT 'ghost', 'stalled', since, since, NULL, '1' FROM {s}shipments
+            """INSERT INTO {s}silence SELECT 'ghost', account, 'stalled', since, since, NULL, '1' FROM {s}shipments
                WHERE shipment_id = :id""",
             "UPDATE {s}delivery_dates SET revisions = 99 WHERE shipment_id = :id",
             "DELETE FROM {s}estimates WHERE shipment_id <> :id",
             "UPDATE {s}estimates SET source = 'sla' WHERE shipment_id = :id",
+            "UPDATE {s}ndr_actions SET answer = 'no' WHERE shipment_id <> :id",
+            "UPDATE {s}journeys SET outcome = 'lost' WHERE shipment_id = :id",
         ):
             assert transaction.execute(statement, id=parcel_id(1)) >= 1
 
@@ -190,6 +194,7 @@ def test_it_tells_how_far_it_is(runtime: Runtime) -> None:
 def test_what_was_changed_by_hand_is_named_with_rows_columns_and_values_and_is_mended(runtime: Runtime) -> None:
     runtime.ledger.intake([report(scan("in_transit", "3 10:00"), at="3 12:00")])
     fill(runtime, 3)
+    acted_on(runtime)
     total = {name: len(some) for name, some in rows(runtime.store).items()}
     damage(runtime)
 
@@ -197,7 +202,7 @@ def test_what_was_changed_by_hand_is_named_with_rows_columns_and_values_and_is_m
 
     one = parcel_id(1)
     changed = Example(one, "", "changed", {"location": ("Atlantis", None)})
-    assert found["shipments"] == Parity("shipments", 4, changed=1, columns={"location": 1}, examples=(changed,))
+    assert found["shipments"] == Parity("shipments", 5, changed=1, columns={"location": 1}, examples=(changed,))
     assert {(e.shipment_id, e.kind) for e in found["timeline"].examples} == {(one, "only_new")}
     assert found["timeline"].only_new == len(JOURNEY) and len(found["timeline"].examples) == 1
     assert found["ndr_cases"].examples == (Example(one, "1", "changed", {"attempts": (99, 1)}),)
@@ -405,7 +410,8 @@ def test_what_was_folded_is_not_folded_again(runtime: Runtime) -> None:
         ({"policies": OTHERS}, "was by other policies (version 1, now other)"),
         (
             {"name": "timeline"},
-            "was of other tables (shipments, timeline, ndr_cases, silence, delivery_dates, estimates)",
+            "was of other tables (shipments, timeline, ndr_cases, ndr_actions, silence, delivery_dates, estimates, "
+            "journeys)",
         ),
     ],
     ids=["policies", "tables"],

@@ -38,6 +38,7 @@ POLICY = silence.SilencePolicy(
     },
 )
 ACTING = attempts.AttemptPolicy(act_within_by_carrier={"acme": timedelta(hours=5)})
+AGREED = ("told_to_try_again", "told_to_return", "acted_by_hand")
 NOW = instant("3 12:00")
 
 
@@ -75,12 +76,14 @@ def concluded(random: Random, scans: list[Checkpoint]) -> dict[str, Any]:
     arrival = status.arrival(found, is_reverse=random.random() < 0.2)
     dates = delivery_dates.conclude(told, scans, registered, arrival.at)
     split = random.random() < 0.1
+    agreed = {one.key: AGREED[int(one.fingerprint[0], 16) % 3] for one in scans if one.fingerprint < "4"}
+    cases = attempts.conclude(scans, carrier, policy=ACTING, agreed=agreed)
+    acted_on = bool(cases) and cases[-1].state == "actioned"
+    quiet = silence.conclude(found, scans, known_since, carrier, service, POLICY, is_split=split, is_acted_on=acted_on)
     return {
         "status": (found, arrival),
-        "attempts": attempts.conclude(scans, carrier, policy=ACTING),
-        "silence": silence.conclude(found, scans, known_since, carrier, service, POLICY, is_split=split)
-        or silence.excuse(found, is_split=split)
-        or "no_time",
+        "attempts": cases,
+        "silence": quiet or silence.excuse(found, is_split=split) or "no_time",
         "delivery_dates": dates,
         "lateness": lateness.judge(
             dates.promised_by, dates.delivered_at, NOW, ended=found.milestone in ("lost", "cancelled")
@@ -113,7 +116,9 @@ def named(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 SPOKEN_FOR = {
     "status": {"newest_place", "provider_headline"},
-    "attempts": {"no_failed_delivery", "visits_in_all", "inferred_reason"},
+    "attempts": {
+        "no_failed_delivery", "visits_in_all", "inferred_reason", "not_answered", "refused", "overtaken", "case_gone",
+    },
     "silence": {"provider_claim"},
     "delivery_dates": {
         "newest_promise", "first_stated", "nearest_source", "no_estimate", "first_attempt", "no_attempt",
@@ -171,8 +176,8 @@ VALUES: dict[str, Callable[[Any], Any]] = {
 
 PINNED = {
     "status-1": "d8de988f7216dd07",
-    "attempts-1": "fd1d650a8ca6c717",
-    "silence-1": "4f51f60e3069c16a",
+    "attempts-2": "11460065522e64e6",
+    "silence-2": "5619a82b75e8ca5a",
     "delivery_dates-1": "6b1d692d6ab06b53",
     "lateness-1": "7d21776d74958fa4",
 }

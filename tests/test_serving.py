@@ -27,6 +27,13 @@ endpoint = "{ENDPOINT}"
 secrets_env = ["WEBHOOK_SECRET"]
 """
 
+ADMITTING = """
+[[tokens]]
+name = "asha"
+token_env = "TOKEN"
+"""
+TOKEN = "a-token-that-nobody-guesses"
+
 
 def value(here: Served, name: str, **labels: str) -> float:
     """One number of the metrics page."""
@@ -149,6 +156,38 @@ def test_its_log_is_one_json_object_a_line(process: "subprocess.Popen[str]") -> 
     assert refused["logger"] == "trackledger.webhooks"
     assert refused["timestamp"].endswith("Z")
     assert SECRET not in told
+
+
+def test_it_says_where_the_console_is_or_how_to_admit_somebody(
+    process: "subprocess.Popen[str]", tmp_path: Path, database_url: str
+) -> None:
+    address(process)
+    process.send_signal(signal.SIGTERM)
+    said, log = process.communicate(timeout=30)
+    (warned,) = [line for line in map(json.loads, log.splitlines()) if line["logger"] == "trackledger.serving"]
+    assert said == ""
+    assert warned["event"] == (
+        "no token is configured, so that nobody may use the query API and the console; admit somebody with a table "
+        "[[tokens]], see doctor --example"
+    )
+
+    (tmp_path / "trackledger.toml").write_text(f"{CONFIGURATION}{ADMITTING}")
+    environment = {**os.environ, "TRACKLEDGER_DB": database_url, "WEBHOOK_SECRET": SECRET, "TOKEN": TOKEN}
+    with subprocess.Popen(
+        [installed(), "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as admitting:
+        url = address(admitting)
+        assert admitting.stdout
+        assert admitting.stdout.readline() == f"console at {url}/console\n"
+        assert httpx.get(f"{url}/api/shipments", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+        admitting.send_signal(signal.SIGTERM)
+        _, log = admitting.communicate(timeout=30)
+    assert "trackledger.serving" not in log and TOKEN not in log
 
 
 def test_a_port_that_is_taken_is_told_in_one_sentence(cli: Cli) -> None:

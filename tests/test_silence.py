@@ -62,6 +62,18 @@ def test_each_open_milestone_has_its_own_kind_and_patience(milestone: str, kind:
     assert told(silence(scan(milestone, "3 10:00"))) == (StuckKind(kind), last, last + hours * HOUR, VERSION)
 
 
+def test_a_failed_delivery_that_somebody_acted_on_is_stuck_in_another_way_and_as_soon() -> None:
+    scans = [scan("out_for_delivery", "3 08:00"), scan("delivery_failed", "3 10:00")]
+    found = conclude(status.conclude(scans), scans, None, is_acted_on=True)
+    left = conclude(status.conclude(scans), scans, None)
+    assert found is not None and left is not None
+    assert (found.kind, left.kind) == (StuckKind.NDR_ACTIONED, StuckKind.NDR_UNACTIONED)
+    assert found.stuck_after == left.stuck_after
+    returning = [*scans, scan("returning", "4 10:00", "return")]
+    back = conclude(status.conclude(returning), returning, None, is_acted_on=True)
+    assert back is not None and back.kind is StuckKind.RETURN_STALLED
+
+
 def test_every_milestone_is_final_or_has_an_allowance() -> None:
     assert set(ALLOWANCES) | FINAL == set(Milestone)
     assert not set(ALLOWANCES) & FINAL

@@ -71,6 +71,7 @@ def test_the_configuration_and_the_parcels_that_it_writes_make_a_ledger_that_fol
         environ = handed_over.environment(running)
         settings = from_environment(None, False, str(tmp_path / "world.toml"), outside=True, environ=environ)
         assert settings.accounts == running.settings("").accounts
+        assert settings.tokens == running.settings("").tokens
         assert settings.clock == running.clock
         assert settings.database == f"sqlite:///{tmp_path}/w.db"
         assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8901)

@@ -88,11 +88,13 @@ TOLD_BY_ONE_CHANNEL: dict[str, dict[str, frozenset[str]]] = {
         "silence": frozenset({"provider_says_stuck"}),
     },
     "ship24": {},
-    # Answers have no zone, and spell a status otherwise; only webhooks name the courier and its number.
+    # Answers have no zone, so that a local day may be another, and spell a status otherwise; only webhooks name the
+    # courier and its number.
     "shippit": {
         "shipments": frozenset({"carrier", "tracking_number", "said"}),
         "timeline": frozenset({"zone_source", "status_said", "amended"}),
         "ndr_cases": frozenset({"reason_said"}),
+        "journeys": frozenset({"carrier", "ended_on", "transit_days", "estimated"}),
     },
     "aftership": {},
 }

@@ -24,11 +24,11 @@ from typing import TypeVar
 from benchmarks.__main__ import memory, say
 from benchmarks.world import messages
 from support.postgres import server
-from trackledger.adapters.commands.history import history
 from trackledger.adapters.exporting.exporter import export
 from trackledger.adapters.exporting.relations import EVENTS
 from trackledger.adapters.exporting.wanted import Wanted
 from trackledger.adapters.importing import import_ledger
+from trackledger.adapters.one_shipment import history
 from trackledger.adapters.proof.heads import Head, Trust
 from trackledger.adapters.proof.notes import new_key
 from trackledger.adapters.proof.sealer import Sealer

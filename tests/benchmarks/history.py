@@ -21,8 +21,8 @@ from time import perf_counter
 from benchmarks.__main__ import batches, memory, say
 from benchmarks.parcels import CHECKPOINTS
 from support.postgres import server
-from trackledger.adapters.commands.explaining import explain
-from trackledger.adapters.commands.history import history
+from trackledger.adapters.explained import explain
+from trackledger.adapters.one_shipment import history
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 

@@ -53,7 +53,7 @@ class Run:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return self._said.read_text().removeprefix("listening on ").strip()
+        return self._said.read_text().splitlines()[0].removeprefix("listening on ")
 
     def until(self, condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
         """Wait for something while it lives, looking very often, so that what follows is done right after."""

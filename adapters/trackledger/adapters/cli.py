@@ -3,6 +3,8 @@
 import click
 
 from trackledger.adapters.commands import (
+    acting,
+    analysing,
     correcting,
     demo,
     doctor,
@@ -47,6 +49,7 @@ for command in (
     reading.stuck,
     reading.late,
     reading.edd,
+    analysing.analytics,
     history.history_,
     explaining.explain_,
     reading.unmapped,
@@ -59,6 +62,8 @@ for command in (
     correcting.note,
     correcting.amend,
     correcting.withdraw,
+    acting.act,
+    acting.refresh,
     renormalizing.renormalize,
     pumping.project,
     rebuilding.rebuild,

@@ -1,4 +1,4 @@
-"""What time is it, for what is said and for when to ask?"""
+"""What time is it, for what is said, for what is recorded and for when to ask?"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ AFTERWARDS = 3600.0
 
 
 class Clock(Struct, frozen=True):
-    """The clock of messages and schedules; that of the machine unless a rehearsal runs faster.
+    """The clock of messages, events and schedules; that of the machine unless a rehearsal runs faster.
 
     At the machine's instant `real` it shows `world`, and from then on it runs `speed` times as fast; from `ends` on, if
     it has an end, an hour a second at most. It never stands still: what happens one after the other has times in that

@@ -17,7 +17,7 @@ from trackledger.adapters.clock import Clock
 from trackledger.adapters.follow_up import FollowUp
 from trackledger.adapters.misconfigured import Place, entries, looks_secret, read_toml, section, unknown
 from trackledger.adapters.providers import PROVIDERS
-from trackledger.adapters.settings import Privacy, Proof, Retention, ServerSettings
+from trackledger.adapters.settings import Privacy, Proof, Retention, Rights, ServerSettings
 from trackledger.domain.checkpoints import tracker_key
 from trackledger.domain.errors import InvalidStatement, UsageError
 
@@ -104,6 +104,30 @@ class Connection(Struct, frozen=True):
     asked: bool
 
 
+class TokenSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """One table `[[tokens]]`."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[A-Za-z0-9._@-]{1,64}\Z", description="1 to 64 of the characters A-Z a-z 0-9 . _ @ -, in quotes"
+        ),
+    ]
+    token_env: Variable
+    account: Annotated[
+        str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z", description="1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    ] = "default"
+    rights: Annotated[Rights, Meta(description='"read" or "operate", in quotes')] = "read"
+    raw: Annotated[bool, Meta(description="true or false")] = False
+
+
+class Admission(Struct, frozen=True):
+    """A token as the file says it at `place`, its secret only named."""
+
+    said: TokenSection
+    place: Place
+
+
 class RetentionSection(Struct, frozen=True, forbid_unknown_fields=True):
     """Days by what became of a message."""
 
@@ -151,6 +175,9 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     retention: Annotated[RetentionSection, Meta(description="a table")] = RetentionSection()
     proof: Annotated[ProofSection, Meta(description="a table")] = ProofSection()
     clock: Annotated[ClockSection | None, Meta(description="a table")] = None
+    tokens: Annotated[
+        tuple[TokenSection, ...], Meta(max_length=1000, description="tables, each begun by [[tokens]]")
+    ] = ()
     policies: Annotated[dict[str, Any] | None, Meta(description="a table")] = None
     accounts: Annotated[dict[str, Any], Meta(description="tables, each begun by [accounts.NAME.PROVIDER]")] = {}
 
@@ -164,6 +191,7 @@ class Configuration(Struct, frozen=True):
     proof: Proof
     clock: Clock
     connections: tuple[Connection, ...]
+    tokens: tuple[Admission, ...]
     database: str | None = None
     follow_up: Mapping[str, str] | None = None
     withdraws: tuple[str, ...] | None = None
@@ -187,6 +215,7 @@ def load(file: Path) -> Configuration:
         _proof(said.proof),
         Clock(said.clock.world, said.clock.real, said.clock.speed, said.clock.ends) if said.clock else Clock(),
         tuple(_connections(said.accounts, place.key("accounts"))),
+        tuple(_admissions(said.tokens, place.key("tokens"))),
         None if said.database is None else _database(said.database, file, place.key("database")),
         None if said.follow_up is None else _follow_up(said.follow_up, place.key("follow_up")),
         None if said.withdraws is None else _providers(said.withdraws, place.key("withdraws")),
@@ -242,6 +271,16 @@ def _follow_up(value: dict[str, Any], place: Place) -> dict[str, str]:
         except UsageError as error:
             raise place.key(first).wrong(f"cannot be: {error}") from None
     return chosen
+
+
+def _admissions(tokens: Iterable[TokenSection], place: Place) -> Iterable[Admission]:
+    names: set[str] = set()
+    for at, said in enumerate(tokens):
+        here = place.item(at)
+        if said.name in names:
+            raise here.key("name").wrong("is the name of another token too; it says who acted, so give each its own")
+        names.add(said.name)
+        yield Admission(said, here)
 
 
 def _connections(accounts: dict[str, Any], place: Place) -> Iterable[Connection]:

@@ -36,20 +36,22 @@ class Kept:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def ids(self, prefixes: Sequence[str]) -> list[str]:
+    def ids(self, prefixes: Sequence[str], account: str | None = None) -> list[str]:
         """The whole ids, in their order, each once. Raises `UsageError` for what is no id or means several messages,
-        and `NoSuchMessage`; at most 1,000 at a time."""
+        and `NoSuchMessage`, also for what is of another `account`; at most 1,000 at a time."""
         if len(prefixes) > MAX_IDS:
             raise UsageError(f"{len(prefixes):,} message ids are over the limit of {MAX_IDS:,}; name fewer at a time")
-        return list(dict.fromkeys(map(self._id, prefixes)))
+        return list(dict.fromkeys(self._id(prefix, account) for prefix in prefixes))
 
-    def _id(self, prefix: str) -> str:
+    def _id(self, prefix: str, account: str | None) -> str:
         if not _PREFIX.fullmatch(prefix):
             raise UsageError(f"message id {prefix[:80]!r} is not 8 to 32 of the characters 0-9 a-f; see `parked`")
         found = self._database.tuples(
-            "SELECT message_id FROM {s}messages WHERE message_id >= :least AND message_id < :most LIMIT 2",
+            f"""SELECT message_id FROM {{s}}messages WHERE message_id >= :least AND message_id < :most
+                {"" if account is None else "AND account = :account"} LIMIT 2""",
             least=prefix,
             most=prefix + "g",
+            **({} if account is None else {"account": account}),
         )
         if not found:
             raise NoSuchMessage(f"no message {prefix!r} is kept; see `parked`, or it was erased")
@@ -79,19 +81,24 @@ class Kept:
         place = {message_id: number for number, message_id in enumerate(message_ids)}
         return sorted(found, key=lambda row: place[row["message_id"]])
 
-    def retry(self, message_ids: Sequence[str]) -> list[str]:
+    def retry(self, message_ids: Sequence[str], account: str | None = None) -> list[str]:
         """Let messages that are parked, ignored or discarded wait again, to be read as if they had just arrived.
 
-        All of them or none: raises `NoSuchMessage` for one in another state. Returns the whole ids.
+        All of them or none: raises `NoSuchMessage` for one in another state or of another `account`. Returns the whole
+        ids.
         """
-        ids = self.ids(message_ids)
+        ids = self.ids(message_ids, account)
         self._require(ids, _AGAIN, "tried again")
         self._wait_again("AND " + self._database.any_of("message_id", "ids"), _AGAIN, ids=ids)
         return ids
 
-    def retry_parked(self, provider: str = "") -> list[str]:
-        """Let every parked message wait again, of one provider if it is named; their ids, the oldest first."""
-        found = self._wait_again("AND (provider = :provider OR :provider = '')", ("parked",), provider=provider)
+    def retry_parked(self, provider: str = "", account: str | None = None) -> list[str]:
+        """Let every parked message wait again, of one provider and one account if they are named; their ids, the oldest
+        first."""
+        named = {"provider": provider or None, "account": account}
+        given = {name: value for name, value in named.items() if value is not None}
+        which = " ".join(f"AND {name} = :{name}" for name in given)
+        found = self._wait_again(which, ("parked",), **given)
         return [row["message_id"] for row in sorted(found, key=lambda row: (row["received_at"], row["message_id"]))]
 
     def _wait_again(self, which: str, states: Sequence[str], **params: Any) -> list[dict[str, Any]]:

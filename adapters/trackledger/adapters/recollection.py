@@ -34,13 +34,15 @@ class Recollection(Struct, frozen=True):
     unread: list[Unread]
 
 
-def recollect(runtime: "Runtime", shipment_id: str, known_at: datetime | None = None) -> Recollection:
-    """One shipment by what had been recorded by `known_at`; None: by all there is.
+def recollect(
+    runtime: "Runtime", shipment_id: str, known_at: datetime | None = None, *, upto: int | None = None
+) -> Recollection:
+    """One shipment by what had been recorded by `known_at`; None: by all there is, up to the position `upto` if given.
 
     Its events are looked up by its id, whatever else the ledger holds. Raises `ShipmentNotFound` where there is none,
     and where nothing had been recorded of it yet, saying when it was first heard of.
     """
-    stream = runtime.store.streams([shipment_id], runtime.store.head()).get(shipment_id, [])
+    stream = runtime.store.streams([shipment_id], runtime.store.head() if upto is None else upto).get(shipment_id, [])
     if not stream:
         raise ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
     by_then = [stored for stored in stream if known_at is None or _recorded_by(stored, known_at)]

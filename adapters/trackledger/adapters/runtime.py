@@ -1,5 +1,7 @@
 """How are the parts of one ledger put together?"""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -27,6 +29,8 @@ class Runtime:
     def __init__(self, database: "Database", settings: Settings) -> None:
         self.database = database
         self.settings = settings
+        self._closing = ExitStack()
+        self._closing.callback(database.close)
 
     @cached_property
     def ledger(self) -> "Ledger":
@@ -34,11 +38,12 @@ class Runtime:
         from trackledger.adapters.storage.recorder import Recorder
         from trackledger.domain.ledger import Ledger
 
+        recorder, clock = Recorder(self.database), self.settings.clock.now
         if self.settings.privacy == "sealed":
             from trackledger.adapters.storage.vault import new_key
 
-            return Ledger(Recorder(self.database), withdraws=self.settings.withdraws, new_key=new_key)
-        return Ledger(Recorder(self.database), withdraws=self.settings.withdraws)
+            return Ledger(recorder, clock=clock, withdraws=self.settings.withdraws, new_key=new_key)
+        return Ledger(recorder, clock=clock, withdraws=self.settings.withdraws)
 
     @cached_property
     def store(self) -> "TableStore":
@@ -109,9 +114,13 @@ class Runtime:
 
         return Forgetting(self.database, self.ledger, self.inbox, self.projector)
 
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Have something that works on the ledger closed with it, before the database."""
+        self._closing.callback(close)
+
     def close(self) -> None:
-        """Close the database."""
-        self.database.close()
+        """Close what works on it, then the database. Once is enough, twice does no harm."""
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self

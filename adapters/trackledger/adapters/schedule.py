@@ -156,6 +156,26 @@ class Schedule:
                 now=now,
             )
 
+    def soon(self, shipment_id: str, now: datetime) -> None:
+        """Make all trackers of a shipment due as soon as is polite, also those that are not asked about any more: at
+        once, or a minute after they were asked about last. Of a shipment that was forgotten nothing is asked again."""
+        with self._database.transaction() as transaction:
+            found = transaction.read(
+                f"""SELECT tracker, state, due_at, asked_at FROM {{s}}poll_schedule
+                    WHERE shipment_id = :id AND NOT {OF_FORGOTTEN % "poll_schedule.shipment_id"} ORDER BY tracker""",
+                id=shipment_id,
+            )
+            due = {row["tracker"]: max(now, row["asked_at"] + POKE_AGAIN) if row["asked_at"] else now for row in found}
+            transaction.execute_many(
+                """UPDATE {s}poll_schedule SET state = 'asking', reason = 'somebody wants to know', due_at = :due_at
+                   WHERE tracker = :tracker""",
+                [
+                    {"tracker": row["tracker"], "due_at": due[row["tracker"]]}
+                    for row in found
+                    if row["state"] != "asking" or row["due_at"] > due[row["tracker"]]
+                ],
+            )
+
     def lease(self, pair: Pair, limit: int, seconds: float, now: datetime) -> list[Due]:
         """Up to `limit` trackers of an account at a provider that are due, the longest first, for nobody else for so
         many seconds."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +14,7 @@ from trackledger.adapters.clock import Clock
 from trackledger.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from trackledger.adapters.configuration import Connection
+    from trackledger.adapters.configuration import Admission, Connection
     from trackledger.adapters.misconfigured import Place
     from trackledger.adapters.providers.asking import Access
     from trackledger.adapters.providers.verifying import Endpoint
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DATABASE = "sqlite:///trackledger.db"
 CONFIGURATION = "trackledger.toml"
+
+TOKEN_LENGTH = 24
+"""Characters that a token has at least, so that nobody guesses it."""
 
 FOLLOW_UP = {"rye": "aftership"}
 """Rye itself names AfterShip as one to ask about the numbers that it announces."""
@@ -49,7 +52,7 @@ class ProviderAccount(Struct, frozen=True):
 
 class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the server listens and what it bears: bytes of a body, requests in work at once, and requests a minute at
-    one endpoint; above that it answers 413, 503 and 429."""
+    one endpoint and with one token; above that it answers 413, 503 and 429."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253, description="an address or a host name in quotes")] = (
         "127.0.0.1"
@@ -60,6 +63,7 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 2 * 1024 * 1024
     max_concurrent: Annotated[int, Meta(ge=1, le=10_000, description="a whole number from 1 to 10000")] = 256
     per_minute: Annotated[int, Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")] = 60_000
+    api_per_minute: Annotated[int, Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")] = 6_000
 
 
 class Retention(Struct, frozen=True):
@@ -90,6 +94,27 @@ class Proof(Struct, frozen=True):
         return f"Proof(origin={self.origin!r}, key_env={self.key_env!r}, verifier_keys={self.verifier_keys!r})"
 
 
+Rights = Literal["read", "operate"]
+"""Whether a token only reads, or also registers, notes, asks and acts."""
+
+
+class Token(Struct, frozen=True):
+    """Who may use the query API and the console, and for whose shipments: those of one account, and no others.
+
+    `secret` is what the bearer sends. `raw` lets them see messages as they arrived, in which people are named.
+    """
+
+    name: str
+    account: str
+    rights: Rights
+    secret: str
+    raw: bool = False
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Token(name={self.name!r}, account={self.account!r}, rights={self.rights!r}, raw={self.raw!r})"
+
+
 class Settings(Struct, frozen=True):
     """`database` is the URL of the ledger; `allow_volatile` opens a PostgreSQL that can lose acknowledged events.
 
@@ -97,7 +122,7 @@ class Settings(Struct, frozen=True):
     `withdraws` are the providers whose answers are whole histories, in which a row that is missing was taken back:
     Shiplemon replaces a history as a whole; of the others' it is not documented. `policies` is None for our own.
     `privacy` is about shipments that are opened from now on; those that are there stay as they were opened. `actor` is
-    who corrects by hand where nobody is named.
+    who corrects by hand where nobody is named. Without `tokens`, nobody can use the query API and the console.
     """
 
     database: str = DATABASE
@@ -106,6 +131,7 @@ class Settings(Struct, frozen=True):
     withdraws: tuple[str, ...] = ("shiplemon",)
     privacy: Privacy = "open"
     accounts: tuple[ProviderAccount, ...] = ()
+    tokens: tuple[Token, ...] = ()
     server: ServerSettings = ServerSettings()
     retention: Retention = Retention()
     proof: Proof = Proof()
@@ -151,6 +177,7 @@ def from_environment(
             proof=_with_key(said.proof, environ, Place(str(file), "proof.key_env"), needed=sealing),
             clock=said.clock,
             accounts=tuple(connect(one, environ) for one in said.connections) if outside else (),
+            tokens=tuple(admit(said.tokens, environ)) if outside else (),
             **{name: value for name, value in stated.items() if value is not None},
         )
     if follow_up := environ.get("TRACKLEDGER_FOLLOW_UP"):
@@ -209,6 +236,31 @@ def connect(connection: "Connection", environ: Mapping[str, str] = os.environ) -
     }
     per_second = said.per_second or 0.0
     return ProviderAccount(connection.account, connection.provider, access, endpoints, said.context, per_second)
+
+
+def admit(admissions: "Iterable[Admission]", environ: Mapping[str, str] = os.environ) -> Iterator[Token]:
+    """The tokens with the secrets that the configuration names.
+
+    Raises `UsageError` at the first secret that is missing, can be guessed or cannot be sent in a header, or is that of
+    an earlier one too: whose shipments its bearer sees would then be left to chance.
+    """
+    taken: dict[str, str] = {}
+    for admission in admissions:
+        said = admission.said
+        named = f"names the environment variable {said.token_env}"
+        place = admission.place.key("token_env")
+        secret = environ.get(said.token_env, "").strip()
+        if not secret:
+            raise place.wrong(f"{named}, which is not set; set it to the token")
+        if len(secret) < TOKEN_LENGTH or re.search(r"[^!-~]", secret):
+            raise place.wrong(
+                f"{named}, whose token is not {TOKEN_LENGTH} or more visible characters of ASCII; make one with "
+                '`python -c "import secrets; print(secrets.token_urlsafe(32))"`'
+            )
+        if secret in taken:
+            raise place.wrong(f"{named}, whose token is also that of {taken[secret]}; give each its own")
+        taken[secret] = said.name
+        yield Token(said.name, said.account, said.rights, secret, said.raw)
 
 
 def _with_key(proof: Proof, environ: Mapping[str, str], place: "Place", *, needed: bool) -> Proof:

@@ -8,7 +8,14 @@ from msgspec import Struct
 
 from trackledger.domain import corrections, rereading, statements
 from trackledger.domain.checkpoints import HOST, Registration, Report, Tracker, require_short, tracker_key
-from trackledger.domain.errors import KeyMissing, ShipmentForgotten, ShipmentNotFound, TrackerTaken, UsageError
+from trackledger.domain.errors import (
+    KeyMissing,
+    ShipmentForgotten,
+    ShipmentNotFound,
+    TrackerTaken,
+    TrackledgerError,
+    UsageError,
+)
 from trackledger.domain.events import Event, LedgerEvent
 from trackledger.domain.links import Link
 from trackledger.domain.mapper import decode, encode
@@ -31,7 +38,8 @@ class Receipt(Struct, frozen=True):
     `recorded`, `amended`, `repeated` and `withdrawn` count checkpoints, `events` counts what was appended. `position`
     is the ledger position after the batch, 0 when the batch stored nothing. When the shipment cannot be read or the
     request not be decided, `error` says why, nothing of this item is stored, and the other items are unaffected.
-    `forgotten` says that this is because the shipment was forgotten.
+    `forgotten` says that this is because the shipment was forgotten, and `refusal` is the error where one was raised on
+    purpose.
     """
 
     shipment_id: str
@@ -43,6 +51,7 @@ class Receipt(Struct, frozen=True):
     position: int = 0
     error: str = ""
     forgotten: bool = False
+    refusal: TrackledgerError | None = None
 
 
 Decided = tuple[Shipment, list[Event], Judgement]
@@ -83,7 +92,12 @@ class Batch:
                 del self._owner[link.tracker]
             self._new_links.clear()
             is_forgotten = isinstance(error, ShipmentForgotten)
-            return Receipt(self._owner.get(key, key), error=str(error) or repr(error), forgotten=is_forgotten)
+            return Receipt(
+                self._owner.get(key, key),
+                error=str(error) or repr(error),
+                forgotten=is_forgotten,
+                refusal=error if isinstance(error, TrackledgerError) else None,
+            )
         self.events += stored
         if events and self._key_of and (own_key := self._key_of.get(shipment.id)):
             self.keys[shipment.id] = own_key

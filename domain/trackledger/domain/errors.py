@@ -8,6 +8,8 @@
     ├── TrackerTaken              the tracker or reference already feeds another shipment
     ├── ShipmentNotFound          no shipment has this id, reference or number
     ├── NoSuchCheckpoint          the shipment has no checkpoint of this id: see its timeline
+    ├── NoSuchCase                the shipment has no failed delivery of this number, or no such action about one
+    ├── CaseMovedOn               the failed delivery is not what it was: closed, or already acted on; look again
     ├── ShipmentForgotten         nothing more is heard of this shipment, on purpose
     ├── KeyMissing                the key of a private shipment is not in the vault: restore it, or forget the shipment
     ├── UnknownEvent              a stored event of a topic this version does not know: upgrade first
@@ -65,6 +67,14 @@ class ShipmentNotFound(TrackledgerError, LookupError):
 
 class NoSuchCheckpoint(TrackledgerError, LookupError):
     """The shipment has no checkpoint with this id."""
+
+
+class NoSuchCase(TrackledgerError, LookupError):
+    """The shipment has no failed delivery of this number, or no action of this id."""
+
+
+class CaseMovedOn(TrackledgerError):
+    """A failed delivery is not to be acted on so any more."""
 
 
 class ShipmentForgotten(TrackledgerError):

@@ -1,11 +1,12 @@
 """What can happen to a shipment in the ledger, and under which names is it stored for ever?"""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 
 from trackledger.domain.checkpoints import Assertion, Channel, Checkpoint, Estimate, Tracker
+from trackledger.domain.ndr_actions import NdrAction
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,6 +183,63 @@ class Reread(Worded, frozen=True):
     details: tuple[DetailCorrection, ...] = ()
 
 
+class NdrActionRequested(Worded, frozen=True):
+    """`actor` wants an action about the failed delivery `case_no`, of which the failed attempt listed under `failure`
+    was the newest. Nobody was told of it yet. `action_id` ties all that is about one action together.
+
+    `provider` is to be asked by way of `tracker`; `by_hand` it is not, as somebody saw to it outside of this system.
+    """
+
+    action_id: str
+    case_no: int
+    action: NdrAction
+    actor: str
+    failure: str
+    provider: str = ""
+    tracker: str = ""
+    by_hand: bool = False
+    preferred_date: date | None = None
+    address: str = ""
+    landmark: str = ""
+    pincode: str = ""
+    phone: str = ""
+    remark: str = ""
+
+
+class NdrActionSent(Event, frozen=True):
+    """`actor` had the action handed over at `sent_at`, to the provider or by hand."""
+
+    action_id: str
+    case_no: int
+    action: NdrAction
+    actor: str
+    sent_at: datetime
+
+
+class NdrActionAcknowledged(Worded, frozen=True):
+    """Whoever was asked, on behalf of `actor`, takes the action on, and says so in the words of `answer`."""
+
+    action_id: str
+    case_no: int
+    action: NdrAction
+    actor: str
+    answer: str = ""
+
+
+class NdrActionRefused(Worded, frozen=True):
+    """Whoever was asked, on behalf of `actor`, does not take the action on, for the reason in `answer`."""
+
+    action_id: str
+    case_no: int
+    action: NdrAction
+    actor: str
+    answer: str = ""
+
+
+NdrStep = NdrActionRequested | NdrActionSent | NdrActionAcknowledged | NdrActionRefused
+"""What can be recorded of an action about a failed delivery."""
+
+
 class Forgotten(Event, frozen=True):
     """Whatever names a person was erased; nothing more is heard of the shipment."""
 
@@ -201,6 +259,10 @@ TOPICS: dict[str, type[Event]] = {
     "shipment.WithdrawnByHand": WithdrawnByHand,
     "shipment.Reread": Reread,
     "shipment.Forgotten": Forgotten,
+    "shipment.NdrActionRequested": NdrActionRequested,
+    "shipment.NdrActionSent": NdrActionSent,
+    "shipment.NdrActionAcknowledged": NdrActionAcknowledged,
+    "shipment.NdrActionRefused": NdrActionRefused,
 }
 """Stored name to type. A name here is version 1; a later version of an event is a new line, `shipment.Opened.v2`.
 

@@ -11,12 +11,13 @@ from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Mappe
 from eventsourcing.utils import Environment, EnvType
 from msgspec.structs import replace
 
-from trackledger.domain import corrections
+from trackledger.domain import corrections, instructing
 from trackledger.domain.batch import Batch, Decision, Loaded, Receipt, registration_keys
 from trackledger.domain.checkpoints import Registration, Report
 from trackledger.domain.corrections import Reading
 from trackledger.domain.errors import Contended, ShipmentNotFound, UsageError
 from trackledger.domain.events import Event, LedgerEvent
+from trackledger.domain.instructing import Wanted
 from trackledger.domain.links import Link
 from trackledger.domain.mapper import EventMapper, decode
 from trackledger.domain.moments import require_aware
@@ -134,6 +135,23 @@ class Ledger(Application[str]):
         def decide(said: Statements, now: datetime) -> list[Event]:
             return corrections.withdraw(said, keys, actor, reason, now, undone=undone)
 
+        return self._correct(shipment_id, decide)
+
+    def request_ndr_action(self, shipment_id: str, wanted: Wanted) -> Receipt:
+        """Record that an action about a failed delivery is wanted, before anybody is told of it, or that it was done by
+        hand; what is wrong is told in the receipt's `error`."""
+        return self._correct(shipment_id, lambda said, now: instructing.request(said, wanted, now))
+
+    def answer_ndr_action(
+        self, shipment_id: str, action_id: str, actor: str, sent_at: datetime, words: str, *, refused: bool
+    ) -> Receipt:
+        """Record that an action was handed over at `sent_at`, and the words in which it was acknowledged or refused; an
+        answer that is there already stands. What is wrong is told in the receipt's `error`."""
+
+        def decide(said: Statements, now: datetime) -> list[Event]:
+            return instructing.answer(said, action_id, actor, sent_at, words, now, refused=refused)
+
+        require_aware(sent_at, "sent_at")
         return self._correct(shipment_id, decide)
 
     def reread(

@@ -1,8 +1,8 @@
 """Which words of an event may name people, and how do they part from it?
 
-Names, phones and addresses stay in the raw messages. Free text of carriers and of whoever corrects by hand may name
-people too: where a shipment is private, these words are taken out of its events before they are stored and kept beside
-them in a form that only the shipment's key opens, and whatever is computed from the words is blinded by that key.
+Names, phones and addresses stay in the raw messages. Free text of carriers and of whoever corrects or acts by hand may
+name people too: where a shipment is private, these words are taken out of its events before they are stored and kept
+beside them in a form that only the shipment's key opens, and whatever is computed from them is blinded by that key.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +17,9 @@ from trackledger.domain.events import (
     Correction,
     DetailCorrection,
     DetailsStated,
+    NdrActionAcknowledged,
+    NdrActionRefused,
+    NdrActionRequested,
     NoteAdded,
     ReportRecorded,
     Reread,
@@ -28,6 +31,8 @@ KEY_BYTES = 32
 
 NAMING_NOBODY = frozenset({"order_id", "carrier", "tracking_number", "service", "registered_at"})
 """Details that shipments are looked up by or policies need; others, such as places, count as free text."""
+
+_OF_AN_INSTRUCTION = ("address", "landmark", "pincode", "phone", "remark")
 
 Change = Callable[[str, str], str]
 """What takes the place of a text, by where it stands in its event: `recorded.0.remark`."""
@@ -105,6 +110,10 @@ def _change(event: Worded, of: Change) -> Worded:
             )
         case WithdrawnByHand():
             return replace(event, reason=of("reason", event.reason))
+        case NdrActionRequested():
+            return replace(event, **{name: of(name, getattr(event, name)) for name in _OF_AN_INSTRUCTION})
+        case NdrActionAcknowledged() | NdrActionRefused():
+            return replace(event, answer=of("answer", event.answer))
         case Reread():
             return replace(
                 event,

@@ -26,6 +26,10 @@ from trackledger.domain.events import (
     DetailsStated,
     Forgotten,
     LedgerEvent,
+    NdrActionAcknowledged,
+    NdrActionRefused,
+    NdrActionRequested,
+    NdrActionSent,
     Opened,
     PieceLinked,
     ReportRecorded,
@@ -35,6 +39,7 @@ from trackledger.domain.events import (
 )
 from trackledger.domain.identities import Identities, Known
 from trackledger.domain.milestones import Leg, NdrReason
+from trackledger.domain.ndr_actions import ActionState, Instruction, ToldAction
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -126,6 +131,7 @@ class Statements:
         self._until: datetime | None = None
         self._details: dict[tuple[str, bool], list[Telling[str]]] = {}
         self._assertions: dict[tuple[str, str], list[Telling[ToldAssertion]]] = {}
+        self._actions: dict[str, ToldAction] = {}
 
     def apply(self, placed: LedgerEvent) -> None:
         """Fold one event."""
@@ -165,6 +171,11 @@ class Statements:
                     known = self._known.by_key(key)
                     if known is not None:
                         known.struck = not event.undone
+            case NdrActionRequested():
+                self._actions[event.action_id] = told_action(event)
+            case NdrActionSent() | NdrActionAcknowledged() | NdrActionRefused():
+                if event.action_id in self._actions:
+                    self._actions[event.action_id] = _further(self._actions[event.action_id], event)
             case Forgotten():
                 self.forgotten = True
             case _:
@@ -285,7 +296,17 @@ class Statements:
             for slot, claims in self._assertions.items()
             if (kept := [claim for claim in claims if slot[0] not in _OF_A_MOMENT or claim[0] <= moment])
         }
+        limited._actions = {
+            id_: _as_of(one, moment) for id_, one in self._actions.items() if one.requested_at <= moment
+        }
         return limited
+
+    def actions(self) -> list[ToldAction]:
+        """What was asked for about failed deliveries, in the order in which it was; without words once forgotten."""
+        actions = sorted(self._actions.values(), key=lambda one: (one.requested_at, one.action_id))
+        if self.forgotten:
+            return [replace(one, instruction=one.instruction.wordless, answer="") for one in actions]
+        return actions
 
     def standing(self, key: str) -> Checkpoint | None:
         """The checkpoint listed under `key` in the version that stands, as it was stated; None if there is none."""
@@ -443,6 +464,47 @@ class Statements:
             result.append(told)
         result.sort(key=lambda told: told.checkpoint.key)
         return result
+
+
+def told_action(event: NdrActionRequested) -> ToldAction:
+    """An action of which nothing is known but that somebody wants it."""
+    instruction = Instruction(
+        event.action,
+        event.preferred_date,
+        event.address,
+        event.landmark,
+        event.pincode,
+        event.phone,
+        event.remark,
+    )
+    return ToldAction(
+        action_id=event.action_id,
+        case_no=event.case_no,
+        instruction=instruction,
+        actor=event.actor,
+        failure=event.failure,
+        requested_at=event.recorded_at,
+        provider=event.provider,
+        tracker=event.tracker,
+        by_hand=event.by_hand,
+    )
+
+
+def _further(one: ToldAction, event: NdrActionSent | NdrActionAcknowledged | NdrActionRefused) -> ToldAction:
+    if isinstance(event, NdrActionSent):
+        return replace(one, state=ActionState.SENT, sent_at=event.sent_at)
+    state = ActionState.REFUSED if isinstance(event, NdrActionRefused) else ActionState.ACKNOWLEDGED
+    return replace(one, state=state, answered_at=event.recorded_at, answer=event.answer)
+
+
+def _as_of(one: ToldAction, moment: datetime) -> ToldAction:
+    """An action as far as it had come by then."""
+    if one.answered_at is not None and one.answered_at > moment:
+        state = ActionState.SENT if one.sent_at else ActionState.REQUESTED
+        one = replace(one, state=state, answered_at=None, answer="")
+    if one.sent_at is not None and one.sent_at > moment:
+        one = replace(one, state=ActionState.REQUESTED, sent_at=None)
+    return one
 
 
 def _holds(tellings: list[Telling[S]] | None, digest: str) -> bool:

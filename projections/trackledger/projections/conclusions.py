@@ -7,7 +7,7 @@ from msgspec import Struct
 from trackledger.domain.checkpoints import AssertionKind
 from trackledger.domain.milestones import Leg
 from trackledger.domain.policies import attempts, delivery_dates, silence, status
-from trackledger.domain.policies.attempts import AttemptPolicy, Case
+from trackledger.domain.policies.attempts import AttemptPolicy, Case, CaseState
 from trackledger.domain.policies.delivery_dates import DeliveryDates
 from trackledger.domain.policies.order import in_order
 from trackledger.domain.policies.silence import Silence, SilencePolicy
@@ -48,19 +48,30 @@ def conclude(statements: Statements, policies: Policies) -> Conclusions:
     carrier, service = statements.detail("carrier"), statements.detail("service")
     registered = statements.detail("registered_at")
     registered_at = datetime.fromisoformat(registered) if registered else None
+    agreed = {statements.listed_as(key): name for key, name in attempts.agreed_to(statements.actions()).items()}
     claim = statements.assertion(AssertionKind.STUCK)
     known_since = registered_at or statements.known_since
     concluded = status.conclude(live)
     direction = statements.assertion(AssertionKind.DIRECTION)
     arrival = status.arrival(concluded, is_reverse=direction is not None and direction.value == Leg.RETURN)
     is_split = statements.assertion(AssertionKind.SPLIT) is not None
-    quiet = silence.conclude(concluded, live, known_since, carrier, service, policies.silence, is_split=is_split)
+    cases = attempts.conclude(live, carrier, said, policies.attempts, agreed)
+    quiet = silence.conclude(
+        concluded,
+        live,
+        known_since,
+        carrier,
+        service,
+        policies.silence,
+        is_split=is_split,
+        is_acted_on=bool(cases) and cases[-1].state is CaseState.ACTIONED,
+    )
     return Conclusions(
         statements=statements,
         told=told,
         status=concluded,
         arrival=arrival,
-        cases=attempts.conclude(live, carrier, said, policies.attempts),
+        cases=cases,
         silence=quiet,
         excuse="" if quiet else silence.excuse(concluded, is_split=is_split) or "no_time",
         known_since=known_since,

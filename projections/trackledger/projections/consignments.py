@@ -48,9 +48,10 @@ RULES: dict[str, str] = {
 """Rule, or state of a consignment, to what it says; see `domain.policies`."""
 
 
-def pieces(store: Reader, shipment_id: str) -> list[dict[str, Any]]:
-    """The rows of `shipments` of those that are pieces of a shipment, in the order of their ids."""
-    return store.read("SELECT * FROM {s}shipments WHERE piece_of = :id ORDER BY shipment_id", id=shipment_id)
+def pieces(store: Reader, shipment_id: str, limit: int | None = None) -> list[dict[str, Any]]:
+    """The rows of `shipments` of those that are pieces of a shipment, in the order of their ids, up to so many."""
+    end = "" if limit is None else f" LIMIT {limit}"
+    return store.read(f"SELECT * FROM {{s}}shipments WHERE piece_of = :id ORDER BY shipment_id{end}", id=shipment_id)
 
 
 def of(store: Reader, shipment_id: str) -> dict[str, Any] | None:

@@ -1,12 +1,17 @@
 """When was it promised, when will it come, and is it late?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
+from trackledger.domain.milestones import FINAL
 from trackledger.domain.policies.lateness import on_time
+from trackledger.projections import shipments
+from trackledger.projections.pages import Order, Page
+from trackledger.projections.pages import page as read_page
 from trackledger.projections.table import Index, Reader, Table, View
 
 if TYPE_CHECKING:
@@ -19,6 +24,8 @@ class DeliveryDatesRow(Struct, frozen=True):
     window that `baseline` names (`promised`, else `original`). `revisions` counts changes of the current window."""
 
     shipment_id: str
+    account: str
+    is_final: bool
     promised_from: date | None
     promised_to: date | None
     original_from: date | None
@@ -46,22 +53,75 @@ class EstimateRow(Struct, frozen=True):
     message_id: str | None
 
 
+_BY_TIME = ("account", "promised_by", "shipment_id")
+_OPEN = "NOT is_final AND delivered_at IS NULL AND promised_by IS NOT NULL"
+# The window that was promised is the baseline where there is one, else the one that was stated first.
+_SLIPPED = "current_to > COALESCE(promised_to, original_to)"
+
 TABLE = Table(
     "delivery_dates",
     DeliveryDatesRow,
     ("shipment_id",),
-    [Index(("promised_by", "shipment_id"), where="delivered_at IS NULL AND promised_by IS NOT NULL")],
+    [
+        # What the conditions are about is in them too: SQLite would look it up for every row that it counts.
+        Index(_BY_TIME, where=_OPEN, also=("is_final", "delivered_at")),
+        Index(
+            _BY_TIME,
+            where=f"{_OPEN} AND {_SLIPPED}",
+            also=("is_final", "delivered_at", "current_to", "promised_to", "original_to"),
+            name="slipped",
+        ),
+        Index(("account", "current_to", "shipment_id"), also=("current_from",)),
+    ],
 )
 
 ESTIMATES = Table("estimates", EstimateRow, ("shipment_id", "estimate_no"))
 
-_LATE = """SELECT d.*, s.account, s.reference, s.order_id, s.carrier, s.tracking_number, s.provider, s.milestone,
-                  s.location, s.since
-           FROM {s}delivery_dates d JOIN {s}shipments s ON s.shipment_id = d.shipment_id
-           WHERE d.delivered_at IS NULL AND d.promised_by IS NOT NULL AND d.promised_by <= {now} AND NOT s.is_final"""
+_BESIDE = ("reference", "order_id", "carrier", "tracking_number", "provider", "milestone", "location", "since")
+_SELECT = f"""SELECT {", ".join(("d.*", *(f"s.{name}" for name in _BESIDE)))}
+  FROM {{s}}delivery_dates d CROSS JOIN {{s}}shipments s"""  # SQLite takes the tables in this order then
+_JOINED = "s.shipment_id = d.shipment_id"
+_DUE = "NOT d.is_final AND d.delivered_at IS NULL AND d.promised_by IS NOT NULL"
+_SLIPPING = "d.current_to > COALESCE(d.promised_to, d.original_to)"
 
-LATE = View("late_shipments", _LATE)
+LATE = View("late_shipments", f"{_SELECT} WHERE {_JOINED} AND {_DUE} AND d.promised_by <= {{now}}")
 """Open shipments past their date by the database's clock."""
+
+COLUMNS = (*TABLE.columns, *shipments.TABLE.named(*_BESIDE))
+"""The columns of a list of shipments that are late, or will be."""
+
+_KEY = (("d.shipment_id", "shipment_id"),)
+
+BY_PROMISED_BY = Order(_KEY, ("d.promised_by", "promised_by"))
+
+ORDERS: dict[str, Order] = {
+    "promised_by": BY_PROMISED_BY,
+    "-promised_by": Order(_KEY, ("d.promised_by", "promised_by"), descending=True),
+}
+"""By what they can be sorted; a minus stands for descending."""
+
+
+class Sought(Struct, frozen=True, kw_only=True):
+    """Which of those that are late, or will be, are sought: those to which all that is given applies.
+
+    From `promised_from` on and before `promised_before` is the instant from which they are late."""
+
+    account: str | None = None
+    carrier: str | None = None
+    provider: str | None = None
+    baseline: str | None = None
+    promised_from: datetime | None = None
+    promised_before: datetime | None = None
+
+
+_CONDITIONS = {
+    "account": "d.account = :account",
+    "carrier": "s.carrier = :carrier",
+    "provider": "s.provider = :provider",
+    "baseline": "d.baseline = :baseline",
+    "promised_from": "d.promised_by >= :promised_from",
+    "promised_before": "d.promised_by < :promised_before",
+}
 
 
 def rows(c: "Conclusions") -> Iterator[DeliveryDatesRow]:
@@ -70,6 +130,8 @@ def rows(c: "Conclusions") -> Iterator[DeliveryDatesRow]:
     promised, original, current = _span(d.promised), _span(d.original), _span(d.current)
     yield DeliveryDatesRow(
         shipment_id=c.statements.shipment_id,
+        account=c.statements.account,
+        is_final=c.status.milestone in FINAL,
         promised_from=promised[0],
         promised_to=promised[1],
         original_from=original[0],
@@ -104,29 +166,52 @@ def _span(window: "Window | None") -> tuple[date, date] | tuple[None, None]:
     return (window.starts, window.ends) if window else (None, None)
 
 
-def late(store: Reader, now: datetime, *, account: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-    """Open shipments that are late as of `now`, the longest first."""
-    return store.read(
-        f"""{_LATE.replace("{now}", ":now")}
-            AND (CAST(:account AS TEXT) IS NULL OR s.account = :account)
-            ORDER BY d.promised_by, d.shipment_id LIMIT :limit""",
-        now=now,
-        account=account,
-        limit=limit,
+def late(
+    store: Reader, sought: Sought, now: datetime, order: Order, limit: int, after: Sequence[Any] | None = None
+) -> Page:
+    """Open shipments that are late as of `now` in an order, from the one that stands `after`; see `pages.page`."""
+    return _page(store, sought, ["d.promised_by <= :now"], now, order, limit, after)
+
+
+def will_be_late(
+    store: Reader, sought: Sought, now: datetime, order: Order, limit: int, after: Sequence[Any] | None = None
+) -> Page:
+    """The same of those that are not late as of `now`, and whose current window ends after the day that they are
+    measured against."""
+    return _page(store, sought, ["d.promised_by > :now", _SLIPPING], now, order, limit, after)
+
+
+def _page(
+    store: Reader,
+    sought: Sought,
+    conditions: Sequence[str],
+    now: datetime,
+    order: Order,
+    limit: int,
+    after: Sequence[Any] | None,
+) -> Page:
+    given = {name: value for name, value in asdict(sought).items() if value is not None}
+    conditions = [_JOINED, _DUE, *conditions, *(_CONDITIONS[name] for name in given)]
+    return read_page(store, _SELECT, conditions, {**given, "now": now}, order, limit=limit, after=after)
+
+
+def counts(store: Reader, account: str, now: datetime) -> tuple[int, int]:
+    """How many shipments of one account are late as of `now`, and how many will be."""
+    late = "SELECT COUNT(*) AS n FROM {s}delivery_dates d WHERE d.account = :account AND d.promised_by"
+    given = {"account": account, "now": now}
+    return (
+        int(store.read(f"{late} <= :now AND {_DUE}", **given)[0]["n"]),
+        int(store.read(f"{late} > :now AND {_DUE} AND {_SLIPPING}", **given)[0]["n"]),
     )
 
 
 def of(store: Reader, shipment_id: str, now: datetime) -> dict[str, Any] | None:
     """The dates of one shipment, with `on_time` as of `now`: true, false, or None while that is open."""
-    found = store.read(
-        """SELECT d.*, s.is_final FROM {s}delivery_dates d JOIN {s}shipments s ON s.shipment_id = d.shipment_id
-           WHERE d.shipment_id = :id""",
-        id=shipment_id,
-    )
+    found = store.read("SELECT * FROM {s}delivery_dates WHERE shipment_id = :id", id=shipment_id)
     if not found:
         return None
     row = found[0]
-    ended = row.pop("is_final")
+    ended = row["is_final"]
     return row | {"on_time": on_time(row["promised_by"], row["delivered_at"], now, ended=ended)}
 
 

@@ -14,7 +14,7 @@ from trackledger.domain.policies import attempts, delivery_dates, lateness, sile
 from trackledger.domain.policies.attempts import Case, CaseState
 from trackledger.domain.policies.delivery_dates import Window
 from trackledger.domain.statements import ToldAssertion
-from trackledger.projections import consignments, ndr
+from trackledger.projections import consignments, ndr, ndr_actions
 from trackledger.projections.conclusions import Conclusions, Policies
 from trackledger.projections.sources import Sources, Statement
 
@@ -105,6 +105,7 @@ def explain(
     conclusions = (
         *told.of_status(),
         *told.of_attempts(),
+        *told.of_actions(),
         *told.of_silence(),
         *told.of_dates(),
         *told.of_consignment(consignment, pieces),
@@ -202,7 +203,7 @@ class _Telling:
             rules=(rule(attempts, case.rule),),
             statements=self._scans(case.because[0], case.moved_by or newest),
             next={
-                CaseState.OPEN: "It is actioned when the parcel is sent out again or waits to be collected.",
+                CaseState.OPEN: "It is actioned once an action is agreed to, or it is sent out or can be collected.",
                 CaseState.ACTIONED: "It is closed by a delivery or a return, and opens again when a visit fails.",
                 CaseState.CLOSED: "The next failed delivery opens another case.",
             }[case.state],
@@ -238,6 +239,28 @@ class _Telling:
             statements=self._scans(newest) if case.act_by else self._scans(case.moved_by),
             next="" if not case.act_by else f"{words(left)} are left." if left > timedelta() else "That has passed.",
         )
+
+    def of_actions(self) -> Iterable[Conclusion]:
+        """What each action about a failed delivery does to its case."""
+        numbers: dict[int, int] = {}
+        for action, row in zip(self._c.statements.actions(), ndr_actions.rows(self._c), strict=True):
+            numbers[row.case_no] = number = numbers.get(row.case_no, 0) + 1
+            failure = self._c.statements.listed_as(action.failure)
+            answered = f' in the words "{row.answer}"' if row.answer else ""
+            when = f" at {shown(row.answered_at or row.sent_at)}" if row.answered_at or row.sent_at else ""
+            by_hand = "done by hand, " if row.by_hand else ""
+            yield Conclusion(
+                about=f"ndr_case_{row.case_no}.action_{number}",
+                says=f"{row.action}, asked for by {row.actor} at {shown(row.requested_at)}: "
+                f"{by_hand}{row.state}{when}{answered}",
+                value=asdict(row),
+                rules=(rule(attempts, row.effect),),
+                statements=self._scans(failure) if failure in self._told else (),
+                next={
+                    "not_answered": "Send it again; once it is acknowledged, the case is actioned.",
+                    "refused": "Ask for another action.",
+                }.get(row.effect, ""),
+            )
 
     def of_silence(self) -> Iterable[Conclusion]:
         quiet = self._c.silence

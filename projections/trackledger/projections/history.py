@@ -15,6 +15,11 @@ from trackledger.domain.events import (
     Event,
     Forgotten,
     LedgerEvent,
+    NdrActionAcknowledged,
+    NdrActionRefused,
+    NdrActionRequested,
+    NdrActionSent,
+    NdrStep,
     NoteAdded,
     Opened,
     PieceLinked,
@@ -34,8 +39,9 @@ class Deed(Struct, frozen=True, kw_only=True):
     """One thing that an event did: `says` in words, the rest for programs.
 
     `what` is `opened`, `linked`, `stated`, `recorded`, `amended`, `identified`, `reinstated`, `withdrawn`, `estimated`,
-    `claimed`, `noted`, `amended_by_hand`, `withdrawn_by_hand`, `counted_again`, `reread` or `forgotten`. `checkpoint`
-    is the statement in the columns of the timeline, `changed` what was said or read of it before and after, by column.
+    `claimed`, `noted`, `amended_by_hand`, `withdrawn_by_hand`, `counted_again`, `reread`, `action_requested`,
+    `action_sent`, `action_acknowledged`, `action_refused` or `forgotten`. `checkpoint` is the statement in the columns
+    of the timeline, `changed` what was said or read of it before and after, by column.
     """
 
     what: str
@@ -139,6 +145,8 @@ def _said_by(event: Event, speaker: Event) -> tuple[By, str | None]:
             return "host", HOST
         case NoteAdded() | AmendedByHand() | WithdrawnByHand() | Reread() | Forgotten():
             return "person", event.actor
+        case NdrActionRequested() | NdrActionSent() | NdrActionAcknowledged() | NdrActionRefused():
+            return "person", event.actor
     if isinstance(speaker, ReportRecorded | CheckpointsWithdrawn):
         return "provider", speaker.provider
     return "unknown", None
@@ -195,6 +203,8 @@ class _Seen:
                 return self._reread(event)
             case NoteAdded():
                 return [Deed(what="noted", says=event.text or "a remark whose words are not kept")]
+            case NdrActionRequested() | NdrActionSent() | NdrActionAcknowledged() | NdrActionRefused():
+                return [_step(event)]
             case Forgotten():
                 return [Deed(what="forgotten", says="was forgotten: what names a person was erased")]
             case _:
@@ -270,6 +280,30 @@ def _opened(event: Opened) -> Iterator[Deed]:
     yield Deed(what="opened", says=f"opened for the account {event.account}{named}{private}")
     for one in event.trackers:
         yield Deed(what="linked", says=f"linked {tracker(one)}")
+
+
+def _step(event: NdrStep) -> Deed:
+    about = f"{event.action} of the failed delivery {event.case_no}"
+    words = (
+        f': "{event.answer}"' if isinstance(event, NdrActionAcknowledged | NdrActionRefused) and event.answer else ""
+    )
+    match event:
+        case NdrActionRequested():
+            given = {
+                "on": event.preferred_date.isoformat() if event.preferred_date else "",
+                "address": ", ".join(part for part in (event.address, event.landmark, event.pincode) if part),
+                "phone": event.phone,
+                "remark": event.remark,
+            }
+            details = "".join(f", {name} {text}" for name, text in given.items() if text)
+            whom = "done by hand" if event.by_hand else f"asks {event.provider} for"
+            return Deed(what="action_requested", says=f"{whom} {about}{details}", checkpoint_id=event.failure)
+        case NdrActionSent():
+            return Deed(what="action_sent", says=f"{about} was handed over at {event.sent_at:%Y-%m-%d %H:%M:%SZ}")
+        case NdrActionRefused():
+            return Deed(what="action_refused", says=f"{about} was refused{words}")
+        case _:
+            return Deed(what="action_acknowledged", says=f"{about} was acknowledged{words}")
 
 
 def _details(details: Any) -> list[Deed]:

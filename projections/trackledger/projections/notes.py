@@ -16,17 +16,22 @@ Open = Callable[[Sequence["StoredEvent"]], Sequence["StoredEvent"]]
 """Gives stored events with the words of private shipments in their places again."""
 
 
-def of(store: Reader, shipment_id: str, open_: Open, known_at: datetime | None = None) -> list[dict[str, Any]]:
-    """The newest twenty remarks that were recorded by a moment, oldest first; none of a forgotten shipment.
+def of(
+    store: Reader, shipment_id: str, open_: Open, known_at: datetime | None = None, upto: int | None = None
+) -> list[dict[str, Any]]:
+    """The newest twenty remarks that were recorded by a moment and up to a position, oldest first; none of a forgotten
+    shipment.
 
     Read from the events, as no table is needed for so few. The text is None where its key was lost. Raises
     `UnknownEvent` for one that was altered.
     """
+    limit = "" if upto is None else "AND notification_id <= :upto"
     found = store.read(
         f"""SELECT originator_version, topic, state FROM {{s}}stored_events
-            WHERE originator_id = :id AND topic IN ('{FORGOTTEN}', 'shipment.NoteAdded')
+            WHERE originator_id = :id AND topic IN ('{FORGOTTEN}', 'shipment.NoteAdded') {limit}
             ORDER BY originator_version""",
         id=shipment_id,
+        **({} if upto is None else {"upto": upto}),
     )
     if not found or any(row["topic"] == FORGOTTEN for row in found):
         return []

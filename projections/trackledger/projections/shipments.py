@@ -47,15 +47,25 @@ class ShipmentRow(Struct, frozen=True):
     position: int
 
 
+_SIFTED = ("carrier", "provider", "leg", "service")
+"""What else lists are narrowed down by, and has so few values that an index of its own would not pay."""
+
 TABLE = Table(
     "shipments",
     ShipmentRow,
     ("shipment_id",),
     [
-        Index(("reference",)),
-        Index(("order_id",)),
-        Index(("tracking_number",)),
-        Index(("milestone", "shipment_id")),
+        # A number is looked for by itself, or by what it begins with, also where nobody says of whose it is.
+        Index(("reference", "account")),
+        Index(("order_id", "account")),
+        Index(("tracking_number", "account")),
+        # One for each order that `seeking` reads them in, milestone by milestone.
+        Index(("account", "milestone", "shipment_id"), also=_SIFTED),
+        Index(("account", "milestone", "last_heard_at", "shipment_id"), also=_SIFTED),
+        Index(("account", "milestone", "since", "shipment_id"), also=_SIFTED),
+        Index(("opened_at", "account")),
+        # With what its condition is about: SQLite would look that up for every row that it counts.
+        Index(("account", "leg", "provider", "milestone"), where="NOT is_final", also=("is_final",)),
         Index(("piece_of",), where="piece_of IS NOT NULL"),
         Index(("shipment_id",), where="pieces > 1"),
     ],
@@ -66,16 +76,15 @@ TABLE = Table(
 def rows(c: "Conclusions") -> Iterator[ShipmentRow]:
     """The row of one shipment."""
     s, status = c.statements, c.status
-    provider_of = {t.checkpoint.key: t.provider for t in c.told}
     trackers = s.trackers
     yield ShipmentRow(
         shipment_id=s.shipment_id,
         account=s.account,
         reference=s.reference or None,
         order_id=s.detail("order_id") or None,
-        carrier=s.detail("carrier") or next((t.carrier for t in trackers if t.carrier), None),
+        carrier=carrier(c),
         tracking_number=s.detail("tracking_number") or next((t.tracking_number for t in trackers), None) or None,
-        provider=provider_of[status.because[-1]] if status.because else (trackers[0].provider if trackers else None),
+        provider=provider(c),
         service=s.detail("service") or None,
         milestone=status.milestone.value,
         leg=status.leg.value,
@@ -94,6 +103,21 @@ def rows(c: "Conclusions") -> Iterator[ShipmentRow]:
         is_final=status.milestone in FINAL,
         position=s.position,
     )
+
+
+def carrier(c: "Conclusions") -> str | None:
+    """Who moves the parcel; None where nobody says so."""
+    trackers = c.statements.trackers
+    return c.statements.detail("carrier") or next((t.carrier for t in trackers if t.carrier), None)
+
+
+def provider(c: "Conclusions") -> str | None:
+    """Who told of its status, else who would tell; None where nobody would."""
+    if c.status.because:
+        newest = c.status.because[-1]
+        return next(t.provider for t in c.told if t.checkpoint.key == newest)
+    trackers = c.statements.trackers
+    return trackers[0].provider if trackers else None
 
 
 FILTERS = ("account", "carrier", "milestone", "leg", "order_id", "provider", "reference", "tracking_number")

@@ -23,6 +23,7 @@ class Kind(Enum):
 
     TEXT = ("TEXT", 'TEXT COLLATE "C"', "text[]")
     INTEGER = ("INTEGER", "BIGINT", "bigint[]")
+    REAL = ("REAL", "DOUBLE PRECISION", "double precision[]")
     BOOLEAN = ("INTEGER_BOOLEAN", "BOOLEAN", "boolean[]")
     INSTANT = ("TEXT_INSTANT", "TIMESTAMPTZ", "timestamptz[]")
     DAY = ("TEXT_DAY", "DATE", "date[]")
@@ -50,10 +51,16 @@ class Column(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
-    """An index over columns; `where` makes it partial, in SQL that both databases read."""
+    """An index over columns; `where` makes it partial, in SQL that both databases read.
+
+    It ends with what is `also` in it, so that questions are answered from it alone. It is called by the `columns`,
+    unless these make a name that is too long for PostgreSQL, or another's.
+    """
 
     columns: tuple[str, ...]
     where: str = ""
+    also: tuple[str, ...] = ()
+    name: str = ""
 
 
 class Table(Generic[R]):
@@ -79,6 +86,11 @@ class Table(Generic[R]):
         self.columns = tuple(_column(f.name, f.type) for f in fields(row))
         self.names = tuple(column.name for column in self.columns)
         self._key_of = attrgetter(*key)
+
+    def named(self, *names: str) -> tuple[Column, ...]:
+        """The columns of these names, in this order."""
+        column_of = {column.name: column for column in self.columns}
+        return tuple(column_of[name] for name in names)
 
     def key_of(self, row: R) -> Any:
         """The primary key of a row: a value, or a tuple of them."""
@@ -118,10 +130,11 @@ class Table(Generic[R]):
         """The statements that create its indexes; see `create`."""
         statements = []
         for i in self.indexes:
-            title = "_".join((self.name, *i.columns)) + mark
+            title = "_".join((self.name, *((i.name,) if i.name else i.columns))) + mark
             title = f"{schema}{title}" if dialect == "sqlite" else title
             where = f" WHERE {i.where}" if i.where else ""
-            statements.append(f"CREATE INDEX {title} ON {schema}{name or self.name} ({', '.join(i.columns)}){where}")
+            columns = ", ".join((*i.columns, *i.also))
+            statements.append(f"CREATE INDEX {title} ON {schema}{name or self.name} ({columns}){where}")
         return statements
 
     def upsert(self, dialect: Dialect, schema: str = "", name: str = "") -> str:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from trackledger.domain.events import FORGOTTEN
-from trackledger.projections import consignments, delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections import (
+    consignments,
+    delivery_dates,
+    journeys,
+    ndr,
+    ndr_actions,
+    shipments,
+    silence,
+    timeline,
+)
 from trackledger.projections.table import Reader, Table, View
 
 if TYPE_CHECKING:
@@ -18,9 +27,11 @@ TABLES: dict[Table[Any], Callable[["Conclusions"], Iterable[Any]]] = {
     shipments.TABLE: shipments.rows,
     timeline.TABLE: timeline.rows,
     ndr.TABLE: ndr.rows,
+    ndr_actions.TABLE: ndr_actions.rows,
     silence.TABLE: silence.rows,
     delivery_dates.TABLE: delivery_dates.rows,
     delivery_dates.ESTIMATES: delivery_dates.estimate_rows,
+    journeys.TABLE: journeys.rows,
 }
 """Every table and what fills it."""
 

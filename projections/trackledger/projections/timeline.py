@@ -1,12 +1,14 @@
 """What was said, in order?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trackledger.projections.table import Index, Reader, Table, View
+from trackledger.projections import ids
+from trackledger.projections.pages import Order, Page, page_by
+from trackledger.projections.table import Column, Index, Kind, Reader, Table, View
 
 if TYPE_CHECKING:
     from trackledger.projections.conclusions import Conclusions
@@ -50,19 +52,33 @@ TABLE = Table(
     "timeline",
     TimelineRow,
     ("shipment_id", "checkpoint_id"),
-    [Index(("provider", "status_code"), where="milestone = 'unknown'")],
+    [Index(("shipment_id", "provider", "status_code"), where="milestone = 'unknown'", also=("milestone",))],
     personal=("location", "status_said", "remark"),
 )
 
-UNMAPPED = View(
-    "unmapped",
-    """SELECT provider, COALESCE(status_code, '') AS status_code, COALESCE(status_said, '') AS text,
-              MIN(recorded_at) AS first_seen, MAX(recorded_at) AS last_seen, COUNT(*) AS count,
-              MIN(message_id) AS example_message_id
-       FROM {s}timeline WHERE milestone = 'unknown'
-       GROUP BY provider, COALESCE(status_code, ''), COALESCE(status_said, '')""",
-)
+_COUNTED = """SELECT provider, COALESCE(status_code, '') AS status_code, COALESCE(status_said, '') AS text,
+    MIN(recorded_at) AS first_seen, MAX(recorded_at) AS last_seen, COUNT(*) AS count,
+    MIN(message_id) AS example_message_id
+  FROM {s}timeline WHERE milestone = 'unknown'"""
+_GROUPED = "GROUP BY provider, COALESCE(status_code, ''), COALESCE(status_said, '')"
+
+UNMAPPED = View("unmapped", f"{_COUNTED} {_GROUPED}")
 """Statuses that no table maps, by the provider's own words. A view, because it is a count over rows that are there."""
+
+UNMAPPED_COLUMNS = (
+    *(Column(name, Kind.TEXT, nullable=False) for name in ("provider", "status_code", "text")),
+    *(Column(name, Kind.INSTANT, nullable=False) for name in ("first_seen", "last_seen")),
+    Column("count", Kind.INTEGER, nullable=False),
+    Column("example_message_id", Kind.TEXT, nullable=False),
+)
+"""The columns of that view."""
+
+BY_COUNT = Order(
+    (("u.provider", "provider"), ("u.status_code", "status_code"), ("u.text", "text")),
+    ("u.count", "count"),
+    descending=True,
+)
+"""The most frequent first."""
 
 
 def rows(c: "Conclusions") -> Iterator[TimelineRow]:
@@ -112,8 +128,37 @@ def unmapped(store: Reader, provider: str | None = None) -> list[dict[str, Any]]
            ORDER BY count DESC, provider, status_code, text""",
         provider=provider,
     )
+    return list(map(_typed, found))
+
+
+def unmapped_of(
+    store: Reader, account: str, provider: str | None, limit: int, after: Sequence[Any] | None = None
+) -> Page:
+    """The same of one account, page by page, in `BY_COUNT`; see `pages.page`."""
+    given = ids.bounds(account) | ({"provider": provider} if provider is not None else {})
+    of_provider = "AND provider = :provider" if provider is not None else ""
+    counted = f"{_COUNTED} AND {ids.of_account('shipment_id')} {of_provider} {_GROUPED}"
+
+    def sql(part: Sequence[str], tail: str) -> str:
+        return f"SELECT * FROM ({counted}) u {'WHERE' if part else ''} {' AND '.join(part)} {tail}"
+
+    found = page_by(store, sql, given, BY_COUNT, limit=limit, after=after)
+    return Page(list(map(_typed, found.rows)), found.after)
+
+
+def unmapped_count(store: Reader, account: str) -> int:
+    """How many status codes of an account no table maps, by provider; those without a code are one."""
+    found = store.read(
+        f"""SELECT COUNT(*) AS n FROM (SELECT DISTINCT provider, status_code FROM {{s}}timeline
+              WHERE milestone = 'unknown' AND {ids.of_account("shipment_id")}) u""",
+        **ids.bounds(account),
+    )
+    return int(found[0]["n"])
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
     # SQLite does not tell of which kind the minimum of a column is.
-    return [row | {name: _instant(row[name]) for name in ("first_seen", "last_seen")} for row in found]
+    return row | {name: _instant(row[name]) for name in ("first_seen", "last_seen")}
 
 
 def _instant(value: datetime | str) -> datetime:

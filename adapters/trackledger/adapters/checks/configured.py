@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from trackledger.adapters.checks import Check, refused, several
-from trackledger.adapters.configuration import Configuration, Connection
+from trackledger.adapters.configuration import Admission, Configuration, Connection
 from trackledger.adapters.providers import provider
-from trackledger.adapters.settings import connect
+from trackledger.adapters.settings import admit, connect
 from trackledger.domain.errors import UsageError
 
 
@@ -39,6 +39,27 @@ def account(connection: Connection) -> Check:
         *([f"listened to at {at}, {several(secrets, 'secret')} there"] if connected.endpoints else []),
     ]
     return Check(name, "ok", "; ".join(how))
+
+
+def tokens(admissions: Sequence[Admission], connections: Sequence[Connection]) -> Check:
+    """Whether anybody may use the query API and the console, and whether every token is there."""
+    if not admissions:
+        remedy = "admit somebody with a table [[tokens]] as `trackledger doctor --example` shows"
+        served = any(one.said.webhooks for one in connections)
+        says = "there is none, so that nobody may use the query API and the console"
+        return Check("tokens", "warning", says, remedy) if served else Check("tokens", "ok", says)
+    try:
+        admitted = list(admit(admissions))
+    except UsageError as error:
+        return refused("tokens", error)
+    whose = several(len({one.account for one in admitted}), "account")
+    acting = sum(one.rights == "operate" for one in admitted)
+    seeing = sum(one.raw for one in admitted)
+    return Check(
+        "tokens",
+        "ok",
+        f"{several(len(admitted), 'token')} of {whose}, {acting} to operate, {seeing} to see raw messages",
+    )
 
 
 def follow_up(then: Mapping[str, str], connections: Sequence[Connection]) -> Iterator[Check]:

@@ -32,6 +32,7 @@ def examine(settings: Callable[[], Settings], config: str | None, now: datetime 
     yield configured.configuration(said)
     yield from map(configured.account, connections)
     yield from configured.follow_up(chosen.follow_up, connections)
+    yield configured.tokens(said.tokens if said else (), connections)
     yield sealed.configured(chosen.proof)
     try:
         runtime = open_runtime(chosen, create=False)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from trackledger.adapters.checks import Check, several
 from trackledger.adapters.clock import Clock
 from trackledger.adapters.configuration import Connection
+from trackledger.adapters.feeds import SILENT, last_heard
 from trackledger.adapters.inbox import Inbox
 from trackledger.adapters.storage.builds import old_names, under_way
 from trackledger.adapters.storage.database import Database
@@ -18,7 +19,6 @@ from trackledger.projections.tables import POSITION, lag
 
 WAITING_LONG = timedelta(minutes=1)
 OVERDUE = timedelta(minutes=15)
-SILENT = timedelta(hours=24)
 
 
 class Look(Struct, frozen=True):
@@ -92,13 +92,10 @@ def silent(look: Look) -> Check:
     """Providers that are connected and of which nothing arrives."""
     quiet = []
     for one in look.connections:
-        who = {"account": one.account, "provider": one.provider}
-        heard = "FROM {s}messages WHERE account = :account AND provider = :provider"
-        if look.one(f"SELECT 1 AS n {heard} AND last_received_at >= :since LIMIT 1", since=look.now - SILENT, **who):
-            continue
-        last = look.one(f"SELECT last_received_at {heard} ORDER BY last_received_at DESC LIMIT 1", **who)
-        since = f"for {span(look.now - last['last_received_at'])}" if last else "ever"
-        quiet.append(f"{one.account}.{one.provider} {since}")
+        last = last_heard(look.database, one.account, one.provider)
+        if last is None or look.now - last > SILENT:
+            since = "ever" if last is None else f"for {span(look.now - last)}"
+            quiet.append(f"{one.account}.{one.provider} {since}")
     if quiet:
         remedy = "see that `trackledger run` works and that the webhooks are set up at the provider"
         return Check("silent providers", "warning", f"nothing was heard from {', '.join(quiet)}", remedy)

@@ -37,7 +37,8 @@ def demo(asked: Asked, seed: int, parcels: int, seconds: float, faults: tuple[st
     """Follow a few weeks of simulated parcels of all six providers, in a ledger of their own, within a minute.
 
     Providers answer over HTTP and send webhooks, all on this machine. At the end the tables are compared with what the
-    simulator knows to be true. Without --exit it goes on serving until Ctrl-C, so that you can look around.
+    simulator knows to be true. Without --exit it goes on serving until Ctrl-C, so that you can look around: the console
+    is there from the beginning, with a token that is made for it.
     """
     from trackledger.adapters.simulator.comparison import differences
     from trackledger.adapters.simulator.faults import named
@@ -49,6 +50,8 @@ def demo(asked: Asked, seed: int, parcels: int, seconds: float, faults: tuple[st
     simulation = Simulation(seed, parcels, faults=named(faults), speed=speed)
     database = asked.db or f"sqlite:///{Path(mkdtemp(prefix='trackledger-demo-')) / 'ledger.db'}"
     with rehearsal(simulation, database) as going:
+        if not ends:
+            _admit(going)
         _watch(going, quietly=asked.as_json)
         going.settle()
         truth = going.running.truth(going.running.until)
@@ -62,11 +65,17 @@ def demo(asked: Asked, seed: int, parcels: int, seconds: float, faults: tuple[st
             told_to_end = Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: told_to_end.set())
+            _admit(going)
             click.echo(f"still serving at {going.url}; end with Ctrl-C", err=True)
             told_to_end.wait()
             click.echo("", err=True)
     if wrong:
         sys.exit(1)
+
+
+def _admit(going: "Rehearsal") -> None:
+    """Say where the console is, and what opens it."""
+    click.echo(f"log in at {going.url}/console with the token {going.running.token}", err=True)
 
 
 def _watch(going: "Rehearsal", *, quietly: bool) -> None:
@@ -106,6 +115,7 @@ def _told(going: "Rehearsal", truth: "Truth", wrong: "dict[Key, Difference]", da
     ledger = Truth(truth.at, {key: row for key, row in said.items() if key in truth.rows})
     counts = going.counts()
     example = going.runtime.store.read("SELECT shipment_id FROM {s}ndr_cases ORDER BY shipment_id LIMIT 1")
+    stuck = silence.page(going.runtime.store, silence.Sought(), truth.at, silence.BY_STUCK_AFTER, 1_000_000)
     return {
         "database": without_password(database),
         "now": truth.at,
@@ -122,7 +132,7 @@ def _told(going: "Rehearsal", truth: "Truth", wrong: "dict[Key, Difference]", da
         ],
         "failed_deliveries": {"ledger": ledger.failed_deliveries, "truth": truth.failed_deliveries},
         "late": {"ledger": ledger.late, "truth": truth.late},
-        "stuck": len(silence.stuck(going.runtime.store, truth.at, limit=1_000_000)),
+        "stuck": len(stuck.rows),
         "differences": len(wrong),
         "example": example[0]["shipment_id"] if example else None,
     }

@@ -1,26 +1,17 @@
 """What did the ledger hear of a shipment, event by event, and what was concluded from it?"""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.as_of import Moments, as_of_options
 from trackledger.adapters.commands.options import Asked, now_option, shared
-from trackledger.adapters.commands.reading import (
-    account_option,
-    ids_of,
-    in_words,
-    only,
-    status_of,
-    with_notes,
-    with_pieces,
-)
-from trackledger.projections import shipments, timeline
+from trackledger.adapters.commands.reading import account_option, ids_of, in_words, only
+from trackledger.adapters.one_shipment import history
 
 if TYPE_CHECKING:
-    from trackledger.adapters.recollection import Recollection
     from trackledger.adapters.runtime import Runtime
     from trackledger.projections.history import Deed, Entry
 
@@ -60,52 +51,6 @@ def named(runtime: "Runtime", ref: str, account: str | None, moments: Moments) -
 
     require_come(datetime.now(UTC), known_at=moments.known_at, valid_at=moments.valid_at)
     return str(only(ref, [{"shipment_id": id_} for id_ in ids_of(runtime, ref, account)])["shipment_id"])
-
-
-def history(
-    runtime: "Runtime",
-    shipment_id: str,
-    *,
-    known_at: datetime | None = None,
-    valid_at: datetime | None = None,
-    now: datetime | None = None,
-) -> dict[str, Any]:
-    """The events of one shipment with what they did, and the answer and timeline that followed, judged at `now`: by
-    default the earlier of the moments, else the clock.
-
-    `status` is None, and `error` says why, where an event cannot be read. Raises `ShipmentNotFound`; see `recollect`.
-    """
-    from trackledger.adapters.past import past
-    from trackledger.adapters.recollection import recollect
-
-    now = now or Moments(known_at, valid_at).judged_at or datetime.now(UTC)
-    found = recollect(runtime, shipment_id, known_at)
-    ids = with_pieces(runtime, [shipment_id])
-    with past(runtime, known_at=known_at, valid_at=valid_at, shipment_ids=ids) as tables:
-        rows = [row for row in shipments.find(tables, shipment_id) if row["shipment_id"] == shipment_id]
-        status = with_notes(runtime, status_of(tables, rows[0], now), known_at) if rows else None
-        error = tables.read("SELECT reason FROM {s}poisoned WHERE shipment_id = :id", id=shipment_id)
-        told = timeline.of(tables, shipment_id)
-    return {
-        "shipment_id": shipment_id,
-        "known_at": known_at,
-        "valid_at": valid_at,
-        "judged_at": now,
-        "events": _entries(found, valid_at),
-        "status": status,
-        "error": error[0]["reason"] if error else None,
-        "timeline": told,
-    }
-
-
-def _entries(found: "Recollection", valid_at: datetime | None) -> "list[Entry]":
-    from trackledger.projections.history import entries, unreadable
-
-    told = [
-        *entries(found.events, found.statements, valid_at),
-        *(unreadable(one.position, one.version, one.topic, one.why) for one in found.unread),
-    ]
-    return sorted(told, key=lambda one: one.version)
 
 
 def _lines(one: "Entry") -> list[str]:

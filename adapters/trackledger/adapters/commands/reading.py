@@ -1,7 +1,6 @@
 """Which commands answer from the tables?"""
 
-import json
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -11,10 +10,12 @@ import click
 from trackledger.adapters.commands import answers
 from trackledger.adapters.commands.as_of import NOW, Moments, as_of_options, warn_if_behind
 from trackledger.adapters.commands.options import Asked, now_option, shared
+from trackledger.adapters.one_shipment import with_notes, with_pieces
 from trackledger.adapters.runtime import Runtime
 from trackledger.domain.errors import ShipmentNotFound, UsageError
 from trackledger.domain.milestones import Leg, Milestone
-from trackledger.projections import consignments, delivery_dates, ndr, notes, shipments, silence, timeline
+from trackledger.projections import delivery_dates, ndr, shipments, silence, timeline
+from trackledger.projections.one_shipment import status_of
 from trackledger.projections.table import Reader
 
 limit_option = click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
@@ -59,12 +60,6 @@ def id_of(runtime: Runtime, ref: str, account: str | None) -> str:
     return found
 
 
-def with_pieces(runtime: Runtime, ids: Iterable[str]) -> list[str]:
-    """These shipments and those that are pieces of them, on whose rows their consignments depend."""
-    found = [(id_, *(row["shipment_id"] for row in consignments.pieces(runtime.store, id_))) for id_ in ids]
-    return list(dict.fromkeys(one for some in found for one in some))
-
-
 @contextmanager
 def about(
     runtime: Runtime, ref: str, account: str | None, moments: Moments
@@ -92,43 +87,6 @@ def only(ref: str, found: list[dict[str, Any]]) -> dict[str, Any]:
         ids = ", ".join(row["shipment_id"] for row in found)
         raise UsageError(f"{ref!r} names {len(found)} shipments; use one of their ids: {ids}")
     return found[0]
-
-
-def status_of(store: Reader, row: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Everything known of one shipment as of `now`, from its row in `shipments`."""
-    id_ = row["shipment_id"]
-    return {
-        "shipment_id": id_,
-        "account": row["account"],
-        "reference": row["reference"],
-        "order_id": row["order_id"],
-        "trackers": shipments.trackers(store, id_),
-        "status": {
-            "milestone": row["milestone"],
-            "leg": row["leg"],
-            "since": row["since"],
-            "location": row["location"],
-            "said": row["said"],
-            "because": {"rule": row["reason_rule"], "checkpoints": json.loads(row["because"])},
-        },
-        "ndr": ndr.newest(store, id_),
-        "silence": silence.of(store, id_, now),
-        "delivery": delivery_dates.of(store, id_, now),
-        "consignment": consignments.of(store, id_),
-        "checkpoints": row["checkpoints"],
-        "position": row["position"],
-    }
-
-
-def with_notes(runtime: Runtime, answer: dict[str, Any], known_at: datetime | None) -> dict[str, Any]:
-    """What `status_of` answers, with the remarks that were recorded by then."""
-
-    def opened(stored: Any) -> Any:
-        from trackledger.adapters.storage import vault
-
-        return vault.opened(runtime.database, stored)
-
-    return answer | {"notes": notes.of(runtime.database, answer["shipment_id"], opened, known_at)}
 
 
 @click.command()
@@ -243,13 +201,14 @@ def timeline_(asked: Asked, ref: str, account: str | None, moments: Moments) -> 
 @now_option
 @as_of_options
 @shared
-def ndr_(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
+def ndr_(asked: Asked, moments: Moments, now: datetime, limit: int, **sought: Any) -> None:
     """Failed deliveries that are not closed, the most urgent first."""
     columns = (
         "shipment_id", "case_no", "state", "reason", "reason_said", "party", "attempts", "last_attempt_at", "act_by",
         "overdue", "carrier", "tracking_number",
     )  # fmt: skip
-    _list(asked, moments, lambda s: ndr.unclosed(s, now, **kwargs), columns, "no failed deliveries")
+    cases = ndr.Sought(**sought)
+    _list(asked, moments, lambda s: ndr.page(s, cases, now, ndr.BY_ACT_BY, limit).rows, columns, "no failed deliveries")
 
 
 @click.command()
@@ -259,13 +218,14 @@ def ndr_(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
 @now_option
 @as_of_options
 @shared
-def stuck(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
+def stuck(asked: Asked, moments: Moments, now: datetime, limit: int, **sought: Any) -> None:
     """Shipments that have been quiet for too long, the longest first."""
     columns = (
         "shipment_id", "kind", "quiet_since", "stuck_after", "provider_says_stuck", "milestone", "location", "carrier",
         "tracking_number",
     )  # fmt: skip
-    _list(asked, moments, lambda s: silence.stuck(s, now, **kwargs), columns, "nothing is stuck")
+    quiet, order = silence.Sought(**sought), silence.BY_STUCK_AFTER
+    _list(asked, moments, lambda s: silence.page(s, quiet, now, order, limit).rows, columns, "nothing is stuck")
 
 
 @click.command()
@@ -274,13 +234,14 @@ def stuck(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
 @now_option
 @as_of_options
 @shared
-def late(asked: Asked, moments: Moments, now: datetime, **kwargs: Any) -> None:
+def late(asked: Asked, moments: Moments, now: datetime, limit: int, **sought: Any) -> None:
     """Open shipments past their promised or first estimated date, the longest first."""
     columns = (
         "shipment_id", "promised_by", "baseline", "original_to", "current_to", "current_source", "milestone",
         "location", "carrier", "tracking_number",
     )  # fmt: skip
-    _list(asked, moments, lambda s: delivery_dates.late(s, now, **kwargs), columns, "nothing is late")
+    due, order = delivery_dates.Sought(**sought), delivery_dates.BY_PROMISED_BY
+    _list(asked, moments, lambda s: delivery_dates.late(s, due, now, order, limit).rows, columns, "nothing is late")
 
 
 @click.command()

@@ -26,7 +26,7 @@ _port = click.option(
 @_port
 @shared
 def serve(asked: Asked, host: str | None, port: int | None) -> None:
-    """Receive the webhooks of the configured endpoints until told to stop.
+    """Receive the webhooks of the configured endpoints, answer the query API and show the console, until told to stop.
 
     It keeps messages and answers; `project`, or `run`, takes them in.
     """
@@ -41,7 +41,7 @@ def serve(asked: Asked, host: str | None, port: int | None) -> None:
 @_port
 @shared
 def run(asked: Asked, host: str | None, port: int | None) -> None:
-    """Do everything in one process: receive webhooks, ask providers, take in messages, keep the tables, seal.
+    """Do everything in one process: serve as `serve` does, ask providers, take in messages, keep the tables, seal.
 
     It ends on SIGINT or SIGTERM, having answered what it accepted. Any number of these may run on one ledger.
     """
@@ -78,5 +78,15 @@ def _serve(runtime: "Runtime", metrics: "Metrics", listening: "socket") -> None:
         log.warning(
             "no account is configured, so that no webhook is accepted and nobody is asked; see doctor --example"
         )
-    app = create_app(runtime, metrics)
-    until_told(app, listening, lambda: click.echo(f"listening on {address(listening)}"))
+    if not runtime.settings.tokens:
+        log.warning(
+            "no token is configured, so that nobody may use the query API and the console; admit somebody with a table "
+            "[[tokens]], see doctor --example"
+        )
+
+    def tell() -> None:
+        click.echo(f"listening on {address(listening)}")
+        if runtime.settings.tokens:
+            click.echo(f"console at {address(listening)}/console")
+
+    until_told(create_app(runtime, metrics), listening, tell)

@@ -145,7 +145,7 @@ def register(asked: Asked, files: tuple[str, ...], **flags: Any) -> None:
     In a file, several trackers are separated by blanks, and the other flags hold where a line does not say otherwise.
     Registering the same again changes nothing. A line that makes no sense stops them all before the first.
     """
-    from trackledger.adapters.commands.registrations import lines, registration
+    from trackledger.adapters.registrations import lines, registration
     from trackledger.domain.ledger import MAX_BATCH
 
     defaults = {name: value for name, value in flags.items() if name not in ("reference", "trackers")}

@@ -43,6 +43,7 @@ def _instant(value: datetime) -> str:
 _CELL: dict[Kind, Callable[[Any], str]] = {
     Kind.TEXT: guarded,
     Kind.INTEGER: str,
+    Kind.REAL: str,
     Kind.BOOLEAN: lambda value: "true" if value else "false",
     Kind.INSTANT: _instant,
     Kind.DAY: lambda value: str(value.isoformat()),
@@ -59,6 +60,8 @@ class Rows:
         self._write([[column.name for column in columns]])
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
         columns = [
             ["" if value is None else cell(value) for value in values]
             for cell, values in zip(self._cells, zip(*rows, strict=True), strict=True)

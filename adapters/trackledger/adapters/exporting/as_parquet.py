@@ -28,6 +28,7 @@ GROUP_BYTES = 16 * 1024 * 1024
 _TYPE = {
     Kind.TEXT: pyarrow.string(),
     Kind.INTEGER: pyarrow.int64(),
+    Kind.REAL: pyarrow.float64(),
     Kind.BOOLEAN: pyarrow.bool_(),
     Kind.INSTANT: pyarrow.timestamp("us", tz="UTC"),
     Kind.DAY: pyarrow.date32(),

@@ -76,7 +76,7 @@ def _of_shipments(*names: str) -> tuple[Column, ...]:
     return tuple(column_of[name] for name in names)
 
 
-_WHICH = ("account", "reference", "order_id", "carrier", "tracking_number")
+_WHICH = ("reference", "order_id", "carrier", "tracking_number")
 
 # A view says nothing of its types, and SQLite knows none of what is computed.
 _VIEWS: tuple[tuple[Any, tuple[Column, ...], tuple[str, ...]], ...] = (
@@ -84,7 +84,7 @@ _VIEWS: tuple[tuple[Any, tuple[Column, ...], tuple[str, ...]], ...] = (
         ndr.OPEN,
         (
             *ndr.TABLE.columns,
-            *_of_shipments(*_WHICH, "milestone", "location"),
+            *_of_shipments(*_WHICH, "provider", "milestone", "location"),
             Column("overdue", Kind.BOOLEAN, False),
         ),
         ndr.TABLE.key,

@@ -1,7 +1,6 @@
 """Is this process alive, is the ledger usable, and what does a monitoring system want to know?"""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from eventsourcing.persistence import PersistenceError
 from fastapi import APIRouter, Response
@@ -53,7 +52,8 @@ def _lag_seconds(runtime: Runtime) -> float:
     following = runtime.store.notifications(position, 1)
     if not following:
         return 0.0
-    return max(0.0, (datetime.now(UTC) - decode(following[0]).event.recorded_at).total_seconds())
+    recorded_at = decode(following[0]).event.recorded_at
+    return max(0.0, (runtime.settings.clock.now() - recorded_at).total_seconds())
 
 
 def router(runtime: Runtime, metrics: Metrics) -> APIRouter:

@@ -1,7 +1,11 @@
 """How much may come in at once, from anybody?"""
 
-from starlette.responses import JSONResponse
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from trackledger.adapters.http.problems import Problem
 
 MAX_HEADERS = 32 * 1024
 """Bytes of all names and values of a request's headers."""
@@ -11,7 +15,8 @@ MAX_PATH = 512
 
 class Limits:
     """Refuses what is too much before anything of it is read: 431 for headers, 414 for the address, and 503 with the
-    time to come back when too many requests are in work."""
+    time to come back when too many requests are in work. To a provider it is told as all else is, to others as problem
+    details."""
 
     def __init__(self, app: ASGIApp, max_concurrent: int) -> None:
         self._app = app
@@ -30,13 +35,25 @@ class Limits:
         finally:
             self._in_work -= 1
 
-    def _refusal(self, scope: Scope) -> JSONResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
-            return JSONResponse({"detail": f"the headers have more than {MAX_HEADERS:,} bytes, the limit"}, 431)
-        if len(scope["path"]) > MAX_PATH:
-            return JSONResponse({"detail": f"the path has more than {MAX_PATH} characters, the limit"}, 414)
+            return _told(scope, 431, f"the headers have more than {MAX_HEADERS:,} bytes, the limit")
+        if len(_path(scope)) > MAX_PATH:
+            return _told(scope, 414, f"the path has more than {MAX_PATH} characters, the limit")
         # The lifespan of the application counts as one.
         if self._in_work > self._max_concurrent:
             wait = {"retry-after": "1"}
-            return JSONResponse({"detail": "too many requests are in work; come back in a second"}, 503, wait)
+            return _told(scope, 503, "too many requests are in work; come back in a second", wait)
         return None
+
+
+def _told(scope: Scope, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    if _path(scope).startswith("/webhooks/"):
+        return JSONResponse({"detail": detail}, status, headers)
+    return Problem(status, detail, headers=headers).response()
+
+
+def _path(scope: Scope) -> str:
+    """The path without that of a mount or a proxy."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

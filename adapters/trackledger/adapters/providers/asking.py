@@ -6,6 +6,7 @@
     ├── TooMany               too many calls: wait `wait` seconds, or what you take for polite
     ├── Unavailable           nothing, an error of the provider, or no answer of its API: try again later
     └── Rejected              the request is wrong and stays wrong: do not repeat it
+        └── Declined          an action that was asked for is not taken on
 
 No key is ever part of an error, an answer or a log line: a key that belongs into the URL goes there below the layer
 that logs, and what a provider repeats of it is taken out of every error and every answer.
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from json import dumps
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote, quote_plus, urlencode
 
 import httpx
@@ -29,6 +30,7 @@ from pydantic import SecretStr
 from trackledger.adapters.providers.reading import MAX_BODY, load, shown
 from trackledger.domain.checkpoints import Tracker
 from trackledger.domain.errors import TrackledgerError, Unreadable, UsageError
+from trackledger.domain.ndr_actions import Instruction
 
 TIMEOUT = 10.0
 """Seconds for a call, unless the provider needs longer."""
@@ -102,6 +104,16 @@ class Client(Protocol):
         ...
 
 
+@runtime_checkable
+class Acts(Protocol):
+    """A client whose provider can be asked to act on a failed delivery. The call may raise `AskError`."""
+
+    def act(self, tracker: Tracker, instruction: Instruction) -> str:
+        """Ask once for an action about a parcel; what the provider says to it, having agreed. Raises `Declined` with
+        its words where it does not, and another `AskError` where that is not known."""
+        ...
+
+
 class AskError(TrackledgerError):
     """A call that gave no answer. `wait` is the number of seconds that the provider asks for, None when it does not."""
 
@@ -128,6 +140,14 @@ class Unavailable(AskError):
 
 class Rejected(AskError):
     """The provider understood the request and says that it is wrong."""
+
+
+class Declined(Rejected):
+    """The provider understood an action that it was asked for, and does not take it on; `words` say why."""
+
+    def __init__(self, text: str, words: str) -> None:
+        super().__init__(text)
+        self.words = words
 
 
 class Response(Struct, frozen=True):
@@ -283,12 +303,16 @@ class Line:
 
     def failure(self, kind: type[AskError], text: str, wait: float | None = None) -> AskError:
         """An error of this provider to raise, its text one line and free of keys."""
+        return kind(f"{self.provider}: {self.plain(text)}", wait)
+
+    def plain(self, text: str) -> str:
+        """A text that quotes an answer, in one line and free of keys."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
             # What is quoted of an answer may have been cut in the middle of it.
             for end in range(len(secret) - 1, 3, -1):
                 text = text.replace(f"{secret[:end]}...", "***...")
-        return kind(f"{self.provider}: {' '.join(text.split())}", wait)
+        return " ".join(text.split())
 
     def next_page(self, cursor: str | None, had: set[str], where: str) -> str:
         """The cursor of a further page that a list announces, added to those that were had. Raises `Unavailable` where

@@ -9,6 +9,7 @@ from msgspec import Struct
 from trackledger.adapters.providers.verifying import Endpoint, Request
 from trackledger.domain.checkpoints import Channel, Report
 from trackledger.domain.milestones import Milestone
+from trackledger.domain.ndr_actions import NdrAction
 
 if TYPE_CHECKING:
     from trackledger.adapters.providers.asking import Access, Client
@@ -59,6 +60,8 @@ class Abilities(Struct, frozen=True):
     everything that changed yields: the `messages` themselves, the `references` to ask about, or nothing. `batch` is the
     number of trackers that one call asks about, `per_second` the calls per second that an account may make.
     `follow_up` is the form of references whose journey the provider does not tell, so that another has to be asked.
+    `ndr_actions` are those that it can be asked for about a failed delivery, of trackers whose references have the form
+    `ndr_references`; its client `Acts` then.
     `accepted` is the HTTP status that tells it that a webhook was kept.
     """
 
@@ -72,6 +75,8 @@ class Abilities(Struct, frozen=True):
     batch: int
     per_second: float
     follow_up: str = ""
+    ndr_actions: tuple[NdrAction, ...] = ()
+    ndr_references: str = ""
     accepted: Literal[200, 202] = 202
 
 

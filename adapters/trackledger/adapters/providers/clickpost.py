@@ -42,6 +42,7 @@ from trackledger.domain.checkpoints import (
 from trackledger.domain.errors import Ignored, InvalidStatement, Unreadable
 from trackledger.domain.milestones import Leg, Milestone, NdrReason
 from trackledger.domain.moments import Moment, ZoneSource, day, moment
+from trackledger.domain.ndr_actions import NdrAction
 
 if TYPE_CHECKING:
     from trackledger.adapters.providers.asking import Access, Client
@@ -78,6 +79,8 @@ class ClickPost:
         sweep="references",
         batch=MAX_BATCH,
         per_second=2,
+        ndr_actions=tuple(NdrAction),
+        ndr_references=r"[0-9]+:.{1,100}",
         accepted=200,  # it sends again whatever is answered otherwise
     )
     # ClickPost itself asks the carriers every two hours; without its list of changes each waybill once an hour. That

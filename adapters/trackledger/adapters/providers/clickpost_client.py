@@ -11,11 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field
 
+from trackledger.adapters.providers import clickpost_actions
 from trackledger.adapters.providers.asking import (
     Access,
     Answer,
     AskError,
     BadCredentials,
+    Declined,
     Line,
     NotYetKnown,
     Rejected,
@@ -28,6 +30,7 @@ from trackledger.adapters.providers.clickpost_codes import ERRORS, MAX_BATCH, MA
 from trackledger.adapters.providers.reading import Whole, Wire, read, shown
 from trackledger.domain.checkpoints import Tracker
 from trackledger.domain.errors import Unreadable, UsageError
+from trackledger.domain.ndr_actions import Instruction
 
 URL = "https://api.clickpost.in"
 REGISTER_URL = "https://www.clickpost.in"
@@ -80,6 +83,7 @@ class ClickPostClient:
         secret = {"username": access.user, "key": key}
         self._api = Line("clickpost", access, URL, secret_params=secret)
         self._register = Line("clickpost", access, REGISTER_URL, secret_params={"key": key})
+        self._actions = Line("clickpost", access, REGISTER_URL, secret_params=secret)
         self._account_code = access.options.get("account_code", "")
 
     def ask(self, trackers: Sequence[Tracker]) -> list[Answer]:
@@ -112,6 +116,18 @@ class ClickPostClient:
         response = self._register.call("POST", "/api/v3/tracking/awb-register/", json=body)
         self._success(self._register, response, also=ALREADY_REGISTERED)
         return tracker
+
+    def act(self, tracker: Tracker, instruction: Instruction) -> str:
+        """Ask for an action about a failed delivery, once: nobody knows whether a call without an answer was heard."""
+        cp_id, waybill = _carrier_and_waybill(tracker)
+        asked_for = clickpost_actions.body(cp_id, waybill, self._account_code, instruction)
+        response = self._actions.call("POST", clickpost_actions.PATH, json=asked_for)
+        value = self._told(self._actions, response)
+        words = self._actions.plain(clickpost_actions.words(value["meta"]))
+        if value["meta"]["status"] in clickpost_actions.REFUSALS:
+            raise Declined(f"clickpost: waybill {shown(waybill)}: {words}", words)
+        self._success(self._actions, response)
+        return words
 
     def changes(self, since: datetime, until: datetime) -> Iterator[Answer]:
         """The waybills whose state changed, half an hour a call, with further pages where ClickPost names one."""
@@ -148,6 +164,20 @@ class ClickPostClient:
 
     def _success(self, line: Line, response: Response, also: int = 200) -> dict[str, Any]:
         """The answer of a call that came out well: errors come with HTTP 200 too and are told in `meta.status`."""
+        value = self._told(line, response)
+        meta = value["meta"]
+        status = meta["status"]
+        if status in (200, also):
+            return value
+        said = ERRORS.get(status, "undocumented")
+        where = f"{response.method} {response.url}"
+        what = f"{where} answered meta.status {shown(status)} ({said}): {shown(meta.get('message'))}"
+        if status in NOT_FOUND:
+            return {"meta": meta, "result": None}
+        raise line.failure(_FAILURES.get(status, Rejected), what, wait(response))
+
+    def _told(self, line: Line, response: Response) -> dict[str, Any]:
+        """What was answered, good or bad, which has a `meta` with a `status`. Raises `AskError` where it has none."""
         if response.status == 429 or (not response.is_success and b'"meta"' not in response.body):
             line.require_success(response)
         value = line.json(response)
@@ -155,18 +185,12 @@ class ClickPostClient:
         meta = value.get("meta") if isinstance(value, dict) else None
         if not isinstance(meta, dict) or not isinstance(meta.get("status"), int):
             raise line.failure(Unavailable, f"{where} answered without meta.status; it is no answer of its API")
-        status = meta["status"]
-        if status in (200, also):
-            return dict(value)
-        said = ERRORS.get(status, "undocumented")
-        what = f"{where} answered meta.status {shown(status)} ({said}): {shown(meta.get('message'))}"
-        if status in NOT_FOUND:
-            return {"meta": meta, "result": None}
-        raise line.failure(_FAILURES.get(status, Rejected), what, wait(response))
+        return dict(value)
 
     def close(self) -> None:
         self._api.close()
         self._register.close()
+        self._actions.close()
 
 
 def _query(url: Any) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from trackledger.adapters.providers.verifying import Request
+from trackledger.adapters.simulator.clickpost_actions import acted_on, refusal
 from trackledger.adapters.simulator.plan import Parcel, Step
 from trackledger.adapters.simulator.wire import KEY, SECRET, USER, Asked, Push, Reply, encoded, number_of, said
 from trackledger.domain.checkpoints import Tracker
@@ -85,6 +86,8 @@ class ClickPost:
                 return self._changed(asked, at)
             case "POST", "/api/v3/tracking/awb-register/":
                 return self._register(asked.json())
+            case "POST", "/api/v2/ndr-update-api":
+                return self._act(asked.json(), at)
             case _:
                 return said({"detail": f"Method {asked.method} not allowed at {asked.path}"}, 405)
 
@@ -123,6 +126,20 @@ class ClickPost:
         self._registered.add(reference)
         return _meta(200, "SUCCESS", {"tracking_id": number_of(reference, bits=32)})
 
+    def _act(self, body: Any, at: datetime) -> Reply:
+        reference = f"{body.get('cp_id')}:{body.get('waybill')}" if isinstance(body, dict) else ""
+        parcel = self._parcels.get(reference)
+        refused = refusal(parcel, body, at)
+        if refused is not None:
+            return _answered(*refused)
+        assert parcel is not None
+        self._parcels[reference] = acted_on(parcel, body, at)
+        return _answered(200, "SUCCESS")
+
+    def now(self, parcel: Parcel) -> Parcel:
+        """A parcel with the story that it lives through since somebody acted on it."""
+        return self._parcels.get(parcel.reference, parcel)
+
     def pushes(self) -> Iterator[Push]:
         for parcel in self._parcels.values():
             for step in parcel.steps:
@@ -133,6 +150,11 @@ class ClickPost:
 def _meta(status: int, message: Any, result: Any = None) -> Reply:
     meta = {"status": status, "success": status == 200, "message": message}
     return said({"meta": meta, "result": result})
+
+
+def _answered(status: int, message: str) -> Reply:
+    """As it answers where there is no result."""
+    return said({"meta": {"status": status, "success": status == 200, "message": message}})
 
 
 def _local(at: datetime) -> str:

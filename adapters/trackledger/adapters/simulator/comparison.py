@@ -20,7 +20,8 @@ def concluded(store: Reader, at: datetime) -> dict[Key, Row]:
         row["shipment_id"]: row["state"]
         for row in store.read("SELECT shipment_id, state FROM {s}ndr_cases ORDER BY shipment_id, case_no")
     }
-    late = {row["shipment_id"] for row in delivery_dates.late(store, at, limit=MOST)}
+    found_late = delivery_dates.late(store, delivery_dates.Sought(), at, delivery_dates.BY_PROMISED_BY, MOST)
+    late = {row["shipment_id"] for row in found_late.rows}
     shipments = {
         row["shipment_id"]: row
         for row in store.read("SELECT shipment_id, milestone, attempts, checkpoints FROM {s}shipments")

@@ -8,12 +8,14 @@ from trackledger.adapters.simulator.wire import SECRET
 
 VARIABLE = "SIMULATED_KEY_OF_"
 SECRET_VARIABLE = "SIMULATED_WEBHOOK_SECRET"
+TOKEN_VARIABLE = "SIMULATED_TOKEN"
 
 
 def environment(running: Running) -> dict[str, str]:
-    """The variables that the configuration names. None is a secret: they open nothing but a simulator on loopback."""
+    """The variables that the configuration names. None is a secret: they open nothing but a simulator on loopback, and
+    the ledger that follows it."""
     keys = {f"{VARIABLE}{one.name.upper()}": one.key for one in running.connections if one.is_asked}
-    return keys | {SECRET_VARIABLE: SECRET}
+    return keys | {SECRET_VARIABLE: SECRET, TOKEN_VARIABLE: running.token}
 
 
 def configuration(running: Running, database: str, host: str, port: int) -> str:
@@ -27,6 +29,13 @@ def configuration(running: Running, database: str, host: str, port: int) -> str:
         "[server]",
         f"host = {_text(host)}",
         f"port = {port}",
+        "",
+        "[[tokens]]",
+        'name = "demo"',
+        f"account = {_text(running.account)}",
+        f"token_env = {_text(TOKEN_VARIABLE)}",
+        'rights = "operate"',
+        "raw = true",
         "",
     ]
     if clock.world and clock.real:

@@ -45,7 +45,8 @@ class Counts(Struct, frozen=True):
 
 
 class Rehearsal:
-    """A ledger with its server at `url`, its poller and pumps, and the simulator that it hears of everything from."""
+    """A ledger with its server at `url`, which admits the simulator's token, its poller and pumps, and the simulator
+    that it hears of everything from."""
 
     def __init__(self, runtime: Runtime, running: Running, pushing: Pushing, url: str) -> None:
         self.runtime = runtime

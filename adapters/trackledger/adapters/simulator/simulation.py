@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from typing import Literal
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from trackledger.adapters.http.serving import serving
 from trackledger.adapters.providers import PROVIDERS
 from trackledger.adapters.providers.asking import Access
 from trackledger.adapters.providers.verifying import Endpoint
-from trackledger.adapters.settings import ProviderAccount, Settings
+from trackledger.adapters.settings import ProviderAccount, Settings, Token
 from trackledger.adapters.simulator.aftership import AfterShip
 from trackledger.adapters.simulator.clickpost import ClickPost
 from trackledger.adapters.simulator.faults import LATEST_DELAY, LATEST_DUPLICATE, LATEST_REORDERING, Faults
@@ -142,7 +143,10 @@ class Simulation:
 
 
 class Running:
-    """A simulation that is being served at `url`. At `until`, by its `clock`, everything was told."""
+    """A simulation that is being served at `url`. At `until`, by its `clock`, everything was told.
+
+    Whoever sends `token`, which is another each time, may do everything in a ledger that follows it.
+    """
 
     def __init__(
         self, simulation: Simulation, app: Served, url: str, apis: Mapping[str, Api], unfollowed: set[str]
@@ -153,8 +157,14 @@ class Running:
         self._unfollowed = unfollowed
         self._pushing: list[Pushing] = []
         self.url = url
+        self.token = token_urlsafe(24)
         self.until = simulation.until
         self.connections = simulation.connections(list(apis))
+
+    @property
+    def account(self) -> str:
+        """Whose parcels they are, but for those of Rye's second generation."""
+        return self._simulation.account
 
     @property
     def clock(self) -> Clock:
@@ -200,7 +210,8 @@ class Running:
             for one in self.connections
             if one.is_asked or one.is_heard
         ]
-        return Settings(database, accounts=tuple(accounts), clock=self.clock)
+        admitted = Token("demo", account or self.account, "operate", self.token, raw=True)
+        return Settings(database, accounts=tuple(accounts), tokens=(admitted,), clock=self.clock)
 
     def registrations(self) -> list[Registration]:
         """What a shop knows of its parcels: a tracker for each, and what it promised."""
@@ -243,8 +254,13 @@ class Running:
         return {parcel.reference: order.id for order in self._simulation.world.orders for parcel in order.parcels}
 
     def truth(self, at: datetime | None = None) -> Truth:
-        """How all parcels stand at an instant, now unless one is given."""
-        return truth(self._simulation.world, at or self.clock.now())
+        """How all parcels stand at an instant, now unless one is given; those that somebody acted on as they live on
+        since."""
+        world, clickpost = self._simulation.world, self._apis.get("clickpost")
+        if isinstance(clickpost, ClickPost):
+            parcels = (clickpost.now(one) if one.provider == "clickpost" else one for one in world.parcels)
+            world = replace(world, parcels=tuple(parcels))
+        return truth(world, at or self.clock.now())
 
     def stop(self) -> None:
         """End all sending."""

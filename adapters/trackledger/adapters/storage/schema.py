@@ -134,6 +134,22 @@ class BuildRow(Struct, frozen=True):
     being_dropped: bool = False
 
 
+class CommandRow(Struct, frozen=True):
+    """That a command was given under a key of its sender's, and what was answered to it with which HTTP status.
+
+    `request` is a digest of what was to be done. Until `leased_until`, in the machine's time, it is being done; without
+    an `answer` after that, whoever did it died.
+    """
+
+    account: str
+    key: str
+    request: str
+    began_at: datetime
+    leased_until: datetime
+    status: int
+    answer: str | None
+
+
 class VaultRow(Struct, frozen=True):
     """The key under which the words of a private shipment are sealed; its text is gone for ever once the row is."""
 
@@ -165,20 +181,30 @@ MESSAGES = Table(
     "messages",
     MessageRow,
     ("message_id",),
-    [Index(("state", "received_at", "message_id"), where="state IN ('waiting', 'parked')")],
+    [
+        Index(("state", "received_at", "message_id"), where="state IN ('waiting', 'parked')"),
+        Index(("account", "state", "received_at", "message_id"), where="state = 'parked'"),
+        Index(("account", "provider", "last_received_at")),
+    ],
     personal=("body", "reason", "context", "headers"),
 )
 SCHEDULE = Table(
     "poll_schedule",
     ScheduleRow,
     ("tracker",),
-    [Index(("provider", "account", "due_at"), where="state = 'asking'"), Index(("shipment_id",))],
+    [
+        Index(("account", "provider", "state", "due_at", "tracker")),
+        Index(("account", "state", "due_at", "tracker")),
+        Index(("account", "state", "due_at", "tracker"), where="failures > 0", name="failing"),
+        Index(("shipment_id",)),
+    ],
 )
 POLL_ACCOUNTS = Table("poll_accounts", PollAccountRow, ("account", "provider"))
 POSITIONS = Table("positions", PositionRow, ("name",))
 POISONED = Table("poisoned", Poisoned, ("shipment_id",), personal=("reason",))
 REBUILDS = Table("rebuilds", RebuildRow, ("name",))
 BUILDS = Table("builds", BuildRow, ("name",))
+COMMANDS = Table("commands", CommandRow, ("account", "key"), [Index(("began_at",))], personal=("answer",))
 VAULT = Table("vault", VaultRow, ("shipment_id",), personal=("secret",))
 TREE_TILES = Table("tree_tiles", TileRow, ("level", "number"))
 TREE_HEADS = Table("tree_heads", HeadRow, ("size",))
@@ -190,6 +216,7 @@ MACHINERY: tuple[Table[Any], ...] = (
     POLL_ACCOUNTS,
     POSITIONS,
     POISONED,
+    COMMANDS,
     VAULT,
     TREE_TILES,
     TREE_HEADS,

@@ -58,7 +58,9 @@ class Private:
 
     def __init__(self) -> None:
         # The empty name means a temporary database, which is gone with the connection, however the process ends.
-        self._connection = sqlite3.connect("", isolation_level=None, detect_types=sqlite3.PARSE_DECLTYPES)
+        self._connection = sqlite3.connect(
+            "", isolation_level=None, detect_types=sqlite3.PARSE_DECLTYPES, check_same_thread=False
+        )
         for pragma in ("journal_mode = OFF", CACHE):
             self._connection.execute(f"PRAGMA {pragma}")
         self.bulk = SqliteBulk(self._connection)

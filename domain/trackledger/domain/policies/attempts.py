@@ -13,6 +13,7 @@ from msgspec import Struct
 from trackledger.domain.checkpoints import Checkpoint
 from trackledger.domain.milestones import PARTY, Leg, Milestone, NdrReason, Party
 from trackledger.domain.moments import Moment, Precision
+from trackledger.domain.ndr_actions import ActionState, NdrAction, ToldAction
 from trackledger.domain.policies.order import in_order
 
 M = Milestone
@@ -25,7 +26,8 @@ ACT_WITHIN = timedelta(hours=24)
 
 
 class CaseState(StrEnum):
-    """`OPEN`: waiting for somebody to act. `ACTIONED`: on its way to the consignee again. `CLOSED`: see the outcome."""
+    """`OPEN`: waiting for somebody to act. `ACTIONED`: somebody did, or it is on its way to the consignee again.
+    `CLOSED`: see the outcome."""
 
     OPEN = "open"
     ACTIONED = "actioned"
@@ -96,7 +98,7 @@ _ENDINGS = {
     M.DAMAGED: Outcome.LOST,
 }
 
-RULES_VERSION = "attempts-1"
+RULES_VERSION = "attempts-2"
 
 RULES: dict[str, str] = {
     "no_failed_delivery": "Only a failed delivery on the way to the consignee opens a case, and there is none.",
@@ -107,6 +109,13 @@ RULES: dict[str, str] = {
     "waiting": "Since the newest failure the parcel was not sent out again, is not to be collected, and nothing ended.",
     "sent_out_again": "The parcel is out for delivery again.",
     "to_be_collected": "The parcel waits where the consignee can collect it.",
+    "told_to_try_again": "Whoever has the parcel agreed to try again.",
+    "told_to_return": "Whoever has the parcel agreed to return it.",
+    "acted_by_hand": "Somebody saw to it outside of this system, and says that it was agreed to.",
+    "not_answered": "Nobody has answered the action, so that it changes nothing: the carrier may not know of it.",
+    "refused": "The action was refused, so that somebody still has to act.",
+    "overtaken": "Another visit failed since the one that the action is about, so that it changes nothing any more.",
+    "case_gone": "The action is about a failure that does not count any more, or is of no case.",
     "closed_by_delivery": "The parcel was delivered.",
     "closed_by_collection": "The parcel was handed over after it had waited to be collected.",
     "closed_by_way_back": "A scan on the way back shows that the parcel is returning.",
@@ -139,7 +148,8 @@ class _Draft:
         self.moved_by = ""
         self.closed: tuple[datetime, Outcome] | None = None
 
-    def fail(self, checkpoint: Checkpoint, new_visit_after: timedelta) -> None:
+    def fail(self, checkpoint: Checkpoint, new_visit_after: timedelta, agreed: str) -> None:
+        """Take in a failure; `agreed` is the rule by which an action about it was agreed to, if one was."""
         if not self.failures:
             visit = "first_failure"
         elif self.out_again:
@@ -153,6 +163,8 @@ class _Draft:
             self.state, self.rule, self.moved_by = CaseState.OPEN, "waiting", ""
         self.out_again = False
         self.failures.append(checkpoint)
+        if agreed:
+            self.action(agreed, checkpoint.key)
 
     def action(self, rule: str, key: str) -> None:
         self.state, self.rule, self.moved_by = CaseState.ACTIONED, rule, key
@@ -172,6 +184,36 @@ class _Draft:
             self.close(checkpoint, Outcome.DELIVERED, "closed_by_given_up_return")
 
 
+def agreed_to(actions: Iterable[ToldAction]) -> dict[str, str]:
+    """The key of each failure about which an action was agreed to, and the rule of the newest such action."""
+    return {one.failure: _rule(one) for one in actions if one.state is ActionState.ACKNOWLEDGED}
+
+
+def _rule(one: ToldAction) -> str:
+    if one.by_hand:
+        return "acted_by_hand"
+    return "told_to_return" if one.instruction.action is NdrAction.RTO else "told_to_try_again"
+
+
+def visit_of(case: Case, failure: str) -> int:
+    """Which of its visits a failure of a case tells of, counted from 1."""
+    begun = {key for key, _ in case.visits}
+    return sum(key in begun for key in case.because[: case.because.index(failure) + 1])
+
+
+def judge(one: ToldAction, failure: str, cases: Iterable[Case]) -> tuple[int, str]:
+    """The case that an action belongs to, by the failure it is about as that is listed now, and the rule that says what
+    it does there; the case as it was asked for where there is none any more."""
+    case = next((case for case in cases if failure in case.because), None)
+    if case is None:
+        return one.case_no, "case_gone"
+    if one.state is ActionState.REFUSED:
+        return case.case_no, "refused"
+    if one.state is not ActionState.ACKNOWLEDGED:
+        return case.case_no, "not_answered"
+    return case.case_no, _rule(one) if visit_of(case, failure) == case.attempts else "overtaken"
+
+
 def _apart(a: Moment, b: Moment, gap: timedelta) -> bool:
     """Whether two failures lie apart. A day is no distance from any instant of that day."""
     if Precision.DAY in (a.precision, b.precision) and a.local_date == b.local_date:
@@ -184,10 +226,13 @@ def conclude(
     carrier: str = "",
     said: Mapping[str, str] | None = None,
     policy: AttemptPolicy | None = None,
+    agreed: Mapping[str, str] | None = None,
 ) -> list[Case]:
-    """The cases of one shipment, oldest first. `said` gives the provider's words for a reason by checkpoint key.
+    """The cases of one shipment, oldest first. `said` gives the provider's words for a reason by checkpoint key, and
+    `agreed` the rule by which a failure with this key was acted on; see `agreed_to`.
 
-    Only a forward-leg `delivery_failed` opens a case: a provider's NDR block without one is a claim, not a visit.
+    Only a forward-leg `delivery_failed` opens a case: a provider's NDR block without one is a claim, not a visit. An
+    action counts from the visit that it is about until the next one fails, whenever either was heard of.
     """
     policy = policy or AttemptPolicy()
     drafts: list[_Draft] = []
@@ -198,7 +243,7 @@ def conclude(
             if current is None:
                 current = _Draft(len(drafts) + 1, checkpoint.occurred.at)
                 drafts.append(current)
-            current.fail(checkpoint, policy.new_visit_after)
+            current.fail(checkpoint, policy.new_visit_after, (agreed or {}).get(checkpoint.key, ""))
         elif current is None:
             if drafts and milestone is M.DELIVERED and checkpoint.leg is Leg.FORWARD:
                 drafts[-1].give_up_return(checkpoint)

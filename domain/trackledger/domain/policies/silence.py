@@ -19,7 +19,7 @@ from trackledger.domain.policies.status import Status
 VERSION = "1"
 """The version of the numbers below, which a host's own numbers replace together with the version."""
 
-RULES_VERSION = "silence-1"
+RULES_VERSION = "silence-2"
 
 RULES: dict[str, str] = {
     "newest_scan": "The parcel is quiet since the newest scan that tells of it.",
@@ -27,6 +27,7 @@ RULES: dict[str, str] = {
     "since_known": "No scan tells of the parcel, so that it is quiet since it was registered or first heard of.",
     "since_not_understood": "No scan tells of the parcel, so that it is quiet since the first one nobody understands.",
     "kind_of_milestone": "In which way a parcel is stuck follows from its status.",
+    "kind_of_acted_on": "Somebody has acted on the failed delivery, so that it is not for want of that.",
     "kind_of_way_back": "On the way back a parcel is stuck as a return, wherever it is.",
     "default_allowance": "Where it is, a parcel may be quiet for so long by our own defaults.",
     "host_allowance": "Where it is, a parcel may be quiet for so long by your configuration.",
@@ -59,6 +60,7 @@ class StuckKind(StrEnum):
     CUSTOMS = "customs"
     OUT_FOR_DELIVERY_OVERNIGHT = "out_for_delivery_overnight"
     NDR_UNACTIONED = "ndr_unactioned"
+    NDR_ACTIONED = "ndr_actioned"
     NOT_COLLECTED = "not_collected"
     EXCEPTION_UNRESOLVED = "exception_unresolved"
     RETURN_STALLED = "return_stalled"
@@ -158,8 +160,11 @@ def conclude(
     policy: SilencePolicy | None = None,
     *,
     is_split: bool = False,
+    is_acted_on: bool = False,
 ) -> Silence | None:
     """The deadline of an open shipment; None where it has an excuse or nothing gives a time to count from.
+
+    `is_acted_on` says that its newest failed delivery is: the deadline stays, as the parcel has to move all the same.
 
     Quiet time counts from the newest scan that tells of the parcel. Without any it counts from `known_since`, or from a
     scan that nobody understands, where one is older. Where the newest scan names a day only, it may have happened until
@@ -190,6 +195,8 @@ def conclude(
     allowance = ALLOWANCES[status.milestone]
     kind, kind_rule = allowance.kind, "kind_of_milestone"
     quiet, quiet_rule = policy.quiet_for(status.milestone, carrier, service)
+    if kind is StuckKind.NDR_UNACTIONED and is_acted_on:
+        kind, kind_rule = StuckKind.NDR_ACTIONED, "kind_of_acted_on"
     if status.leg is Leg.RETURN and status.milestone not in BEFORE_PICKUP:
         kind, kind_rule = StuckKind.RETURN_STALLED, "kind_of_way_back"
     stuck_after = heard_until + quiet

@@ -1,0 +1,47 @@
+"""What are the figures of an account, counted now, a moment ago, or as they were known?"""
+
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trackledger.adapters.http.api.services import Services
+from trackledger.adapters.http.recent import Counted
+from trackledger.projections.analytics import Question, ask
+from trackledger.projections.cohorts import Cohort, Dimension
+from trackledger.projections.transit_times import Unit
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """One question about a cohort; see `analytics.ask`."""
+
+    question: Question
+    cohort: Cohort
+    by: tuple[Dimension, ...]
+    limit: int
+    unit: Unit = "hours"
+
+
+def figures(
+    services: Services,
+    wanted: Wanted,
+    now: datetime,
+    known_at: datetime | None = None,
+    *,
+    at_least: int = 0,
+    exactly: bool = False,
+) -> Counted:
+    """The answer as of `now`; or of up to a minute ago, unless a position is named that it has to reflect, or it has to
+    be `exactly` of now.
+
+    Raises `Problem` for a moment that has not come, and for the past of a ledger that is too large.
+    """
+    recent, key = services.recent, (wanted, known_at)
+    if known_at is not None and (counted := recent.find(key, None)) is not None:
+        return replace(counted, as_of=now)
+    with services.moments.tables(known_at) as tables:
+        counted = recent.find(key, tables.position, tables.position if exactly else at_least)
+        if counted is None:
+            answer = ask(tables.reader, wanted.question, wanted.cohort, wanted.by, wanted.limit, wanted.unit)
+            return recent.keep(key, answer, now, tables.position)
+    return replace(counted, as_of=now) if counted.position == tables.position else counted
