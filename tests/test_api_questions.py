@@ -1,8 +1,10 @@
 """Are questions over HTTP answered page by page, in every form, for one account only, and refused in one way?"""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 
 import pytest
+from msgspec.json import decode, encode
 
 from support.asked import Api, asked, refused
 from support.parcels import parcel_id, reports
@@ -73,6 +75,36 @@ def test_what_is_wrong_is_named(api: Api) -> None:
         ("wait_seconds", "1000"),
     ]:
         assert parameter in refused(api.get("/api/shipments", **{parameter: value}), 422, parameter)
+    for seconds in ("nan", "inf", "-1"):
+        refused(api.get("/api/shipments", wait_for="999999", wait_seconds=seconds), 422, "wait_seconds")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '["QUESTION","NOW","2026-01-01T00:00:00",["P"]]',
+        '["QUESTION","2026-01-01T00:00:00",null,["P"]]',
+        '["QUESTION","9999-12-31T23:59:59-12:00",null,["P"]]',
+        '["QUESTION","NOW","0001-01-01T00:00:00+12:00",["P"]]',
+        '["QUESTION","NOW",null,[7]]',
+        '["QUESTION","NOW",null,["\\u0000"]]',
+        '["QUESTION","NOW",null,' + "[" * 1400,
+    ],
+)
+def test_a_cursor_that_nobody_gave_is_refused(api: Api, words: str) -> None:
+    given = decode(urlsafe_b64decode(api.answer("/api/shipments", limit=1)["next"] + "=="))
+    forged = words.replace("QUESTION", given[0]).replace("NOW", given[1])
+
+    refused(api.get("/api/shipments", cursor=urlsafe_b64encode(forged.encode()).decode()), 422, "cursor")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00"])
+def test_a_cursor_with_a_place_beyond_time_is_refused(api: Api, at: str) -> None:
+    given = decode(urlsafe_b64decode(api.answer("/api/shipments", sort="since", limit=1)["next"] + "=="))
+    given[3][0] = at
+
+    forged = urlsafe_b64encode(encode(given)).decode()
+    refused(api.get("/api/shipments", sort="since", cursor=forged), 422, "cursor")
 
 
 def test_a_cursor_is_of_one_question(api: Api) -> None:

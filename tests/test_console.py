@@ -1,8 +1,10 @@
 """Does the console admit the right people, show what they may see, and do what they may do?"""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -14,6 +16,7 @@ from support.parcels import parcel, parcel_id, reports
 from support.reports import estimate, report
 from support.scans import scan
 from trackledger.adapters.http import create_app
+from trackledger.adapters.http.api import posted
 from trackledger.adapters.http.serving import serving
 from trackledger.adapters.inbox import message
 from trackledger.adapters.runtime import open_runtime
@@ -273,6 +276,15 @@ def test_a_form_that_is_too_large_is_refused_unread(small: Api) -> None:
     with visiting(small.url, "operator") as visitor:
         assert visitor.send("/act/note", {"text": "x" * 100_000}).status_code == 413
         assert visitor.client.post("/console/login", content=iter([b"token=x"])).status_code == 413
+
+
+def test_a_form_that_does_not_arrive_is_not_waited_for(small: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posted, "BODY_SECONDS", 0.2)
+    address = urlsplit(small.url)
+    form = b"POST /console/login HTTP/1.1\r\nhost: here\r\ncontent-type: application/x-www-form-urlencoded\r\n"
+    with socket.create_connection((address.hostname, address.port)) as slow:
+        slow.sendall(form + b"content-length: 100\r\n\r\ntoken=")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_failed_delivery_is_acted_on_from_its_queue(api: Api) -> None:

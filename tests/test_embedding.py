@@ -103,6 +103,7 @@ def console_works_below_the_mount(client: httpx.Client, secret: str = SECRETS["r
     outside = client.get(root, follow_redirects=True)
     assert (outside.status_code, outside.url.path) == (200, f"{root}/login")
     found = list(pages(client, secret, 1, root))
+    assert {page.address: page.status for page in found if page.status != 200} == {}
     (cookie,) = [cookie for cookie in client.cookies.jar if cookie.path.startswith(MOUNT)]
     assert cookie.path == root
     assert {f"{root}/", f"{root}/shipments", f"{root}/ndr"} <= {page.shape[0] for page in found}
@@ -189,7 +190,7 @@ def settings_of(url: str, name: str, act_within: timedelta) -> Settings:
         url,
         tokens=(Token("reader", "default", "read", f"{name}-" + "t" * 24),),
         accounts=(replace(HOOK, endpoints={"hook": Endpoint((SecretStr(f"secret of {name}"),))}),),
-        server=ServerSettings(api_per_minute=8),
+        server=ServerSettings(api_per_minute=9),
         policies=Policies(attempts=AttemptPolicy(act_within=act_within)),
     )
 
@@ -222,6 +223,12 @@ def test_two_ledgers_in_one_process(kinds: tuple[str, str], places: Callable[[st
             refused(asked.get("/api/shipments", headers=bearer(f"{other}-" + "t" * 24)), 401)
             hook = SIGNED["clickpost"](f"secret of {other}", b"{}")
             assert asked.post("/webhooks/clickpost/hook", content=b"{}", headers=hook).status_code == 401
+
+        # Whoever has signed in to the one has to sign in to the other.
+        signed_in = of_north.post("/console/login", data={"token": "north-" + "t" * 24})
+        cookie = {"cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+        assert of_north.get("/console/", headers=cookie).status_code == 200
+        assert of_south.get("/console/", headers=cookie).headers["location"] == "/console/login?next=%2Fconsole%2F"
 
         # Each keeps what was known when in tables of its own.
         moment = datetime.now(UTC)

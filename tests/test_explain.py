@@ -356,7 +356,7 @@ def test_the_command_tells_every_conclusion_with_rule_version_statement_and_mess
 
     assert told.startswith(f"{ATTEMPTED}, judged at 2026-03-06 12:00:00Z\n\nstatus: out_for_delivery since ")
     assert "  rule latest_scan (status-1): The newest scan that tells of the parcel says where it is.\n" in told
-    assert "  rule default_allowance (silence-1, numbers 1): " in told
+    assert "  rule default_allowance (silence-2, numbers 1): " in told
     assert "(said '2026-03-06 09:37:41', zone assumed), Pune_Kothrud_D (Maharashtra): \"Dispatched: Out" in told
     assert "clickpost by poll, message " in told and "raw message kept (done, " in told
     assert "  next: Stuck from 2026-03-07 00:07:41Z on (out for delivery overnight), if nothing is heard" in told

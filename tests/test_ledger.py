@@ -394,6 +394,17 @@ def test_a_shipment_can_be_a_piece_of_another_but_not_of_itself(runtime: Runtime
     assert runtime.ledger.register([Registration("P-1", piece_of="default:host:P")])[0].events == 0
 
 
+def test_a_shipment_is_no_piece_of_another_account_s(runtime: Runtime) -> None:
+    runtime.ledger.register([Registration("P")])
+
+    there, missing = runtime.ledger.register(
+        [Registration(f"P-{n}", account="other", piece_of=of) for n, of in enumerate(("default:host:P", "default:host:Q"))]
+    )
+
+    assert there.events == missing.events == 0 and there.error
+    assert there.error.replace("host:P", "host:Q") == missing.error
+
+
 def test_a_registration_of_nothing_is_refused(runtime: Runtime) -> None:
     with pytest.raises(UsageError, match="needs a reference or a tracker"):
         runtime.ledger.register([Registration("R1"), Registration()])

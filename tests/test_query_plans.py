@@ -85,6 +85,8 @@ def statements(asked: Asked) -> Iterator[tuple[str, bool, str]]:
             yield title, is_plain, sql
 
     known = values(asked.runtime)
+    # Of the others there are only rows.
+    known["shipment_id"] = [one for one in known["shipment_id"] if "~" not in one]
     seen.update(asked.watched.asked)
     chance = Random(1)
     bearer = {"authorization": f"Bearer {SECRET}"}
@@ -96,11 +98,14 @@ def statements(asked: Asked) -> Iterator[tuple[str, bool, str]]:
             is_plain = set(given) <= {"sort"}
             response = asked.client.get(path, params=params, headers=bearer)
             yield from new(f"{path} {params}", is_plain)
-            if response.is_success and (following := response.json().get("next")):
-                asked.client.get(path, params={**params, "cursor": following}, headers=bearer)
+            if following := response.links.get("next", {}).get("url"):
+                asked.client.get(f"{path}{following}", headers=bearer)
                 yield from new(f"{path} {params}, the page that follows", is_plain)
     for page in pages(asked.client, SECRET, 2):
         yield from new(page.address, not page.shape[1])
+    address = f"/console/shipments/{known['shipment_id'][0]}"
+    assert asked.client.get(address).status_code == 200
+    yield from new(address, is_plain=True)
 
 
 def rows(runtime: Runtime, name: str) -> int:

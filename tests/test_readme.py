@@ -38,7 +38,7 @@ def test_python_blocks_run_one_after_the_other() -> None:
     names: dict[str, object] = {}
     # A block that begins with a file's name is that file: `test_adding_a_provider` runs it.
     blocks = [block for block in _blocks("python") if not block.startswith("# adapters/")]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
 
@@ -79,8 +79,16 @@ def test_the_configuration_it_shows_can_be_read(tmp_path: Path) -> None:
     (shown,) = _blocks("toml")
     file = tmp_path / "trackledger.toml"
     file.write_text(shown, "utf-8")
-    secrets = {"CLICKPOST_KEY": "k3y-of-the-shop", "CLICKPOST_WEBHOOK_SECRET": "s3cret-of-the-endpoint"}
-    (one,) = from_environment(config=str(file), outside=True, environ=secrets).accounts
+    secrets = {
+        "CLICKPOST_KEY": "k3y-of-the-shop",
+        "CLICKPOST_WEBHOOK_SECRET": "s3cret-of-the-endpoint",
+        "TRACKLEDGER_TOKEN_ASHA": "t0ken-that-nobody-can-guess",
+    }
+    settings = from_environment(config=str(file), outside=True, environ=secrets)
+    (one,) = settings.accounts
+    assert [(token.name, token.account, token.rights, token.raw) for token in settings.tokens] == [
+        ("asha", "default", "operate", False)
+    ]
     assert (one.account, one.provider, len(one.endpoints)) == ("default", "clickpost", 1)
     assert one.access is not None
 

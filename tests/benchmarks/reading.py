@@ -91,7 +91,7 @@ def served(url: str) -> Generator[httpx.Client]:
     process.join()
 
 
-def ask(client: httpx.Client, path: str, params: dict[str, str]) -> tuple[float, httpx.Response]:
+def ask(client: httpx.Client, path: str, params: dict[str, str] | None) -> tuple[float, httpx.Response]:
     """The milliseconds of one question, and its answer."""
     started = perf_counter()
     response = client.get(path, params=params)
@@ -118,12 +118,11 @@ def of_the_api(client: httpx.Client, known: dict[str, list[str]], times: int, on
                     refused[kind] = f"{response.status_code} {response.text[:200]}"
                 elif time:
                     took[kind].append((milliseconds, len(response.content)))
-            if not given and response.status_code == 200 and response.json().get("next"):
-                cursor = response.json()["next"]
+            if not given and (following := response.links.get("next", {}).get("url")):
                 for _ in range(times):
-                    milliseconds, response = ask(client, path, {**params, "cursor": cursor})
+                    milliseconds, response = ask(client, f"{path}{following}", None)
                     took[Kind(question.path, "the page that follows")].append((milliseconds, len(response.content)))
-                    cursor = response.json().get("next") or cursor
+                    following = response.links.get("next", {}).get("url", following)
     for kind, why in refused.items():
         say(f"  ! {kind.route} {kind.given}: {why}")
     return took
@@ -134,11 +133,12 @@ def of_the_console(client: httpx.Client, times: int, only: str) -> Times:
     took: Times = defaultdict(list)
     addresses: dict[Shape, list[str]] = defaultdict(list)
     for page in pages(client, SECRET, PAGES):
-        addresses[page.shape].append(page.address)
+        if page.status == 200:
+            addresses[page.shape].append(page.address)
     for shape, found in addresses.items():
         if only in shape[0]:
             for time in range(times + 1):
-                milliseconds, response = ask(client, found[time % len(found)], {})
+                milliseconds, response = ask(client, found[time % len(found)], None)
                 if time:
                     took[Kind(*shape)].append((milliseconds, len(response.content)))
     return took

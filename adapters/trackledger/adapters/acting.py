@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from threading import Event as Flag
 from typing import Any
@@ -20,8 +21,9 @@ from trackledger.adapters.schedule import Schedule
 from trackledger.adapters.settings import ProviderAccount
 from trackledger.domain import instructing
 from trackledger.domain.batch import Receipt
-from trackledger.domain.checkpoints import Tracker
+from trackledger.domain.checkpoints import Tracker, tracker_key
 from trackledger.domain.errors import (
+    CaseMovedOn,
     InvalidStatement,
     ShipmentForgotten,
     ShipmentNotFound,
@@ -29,13 +31,17 @@ from trackledger.domain.errors import (
     UsageError,
 )
 from trackledger.domain.instructing import Wanted
-from trackledger.domain.ndr_actions import ActionState, Instruction, ToldAction, require_sense
+from trackledger.domain.ndr_actions import MAX_ANSWER, ActionState, Instruction, ToldAction, require_sense
 from trackledger.domain.statements import Statements, fold
 
 LATEST_DAY = timedelta(days=60)
 """A later day than this from now is a slip of the pen: a carrier gives a parcel back long before."""
 
 TRACKERS_SHOWN = 100
+
+PATIENCE = 30.0
+"""Seconds for which somebody waits until an account may be called; far less than `once.LEASE`, so that nobody else
+takes the action over meanwhile."""
 
 
 class Acted(Struct, frozen=True):
@@ -87,10 +93,12 @@ def request_ndr_action(
 def send_ndr_action(
     runtime: Runtime, shipment_id: str, action_id: str, actor: str, *, account: str | None = None
 ) -> Acted:
-    """Ask the provider for an action that was recorded, unless it has answered already.
+    """Ask the provider for an action that was recorded, unless it has answered already. Where nobody can be asked, or
+    has to be any more, its `trouble` says so.
 
-    One call is made, and never repeated by itself: one without an answer may have been heard. Raises as
-    `request_ndr_action` does, and `InWork` while another process or thread is asking for the same.
+    One call is made, and never repeated by itself: one without an answer may have been heard. Raises
+    `ShipmentNotFound`, `ShipmentForgotten`, `NoSuchCase`, and `InWork` while another process or thread is asking for
+    the same.
     """
     said = _said(runtime, shipment_id, account)
     instructing.action_of(said, action_id)
@@ -100,34 +108,36 @@ def send_ndr_action(
         one = instructing.action_of(said, action_id)
         if one.by_hand or one.answered_at is not None:
             return Acted(action_id, one.state, one.answer)
-        require_sense(one.instruction)
         return _send(runtime, said, one, actor)
 
 
 def _send(runtime: Runtime, said: Statements, one: ToldAction, actor: str) -> Acted:
-    tracker = next((t for t in said.trackers if (t.provider, t.reference) == (one.provider, one.tracker)), None)
-    if tracker is None:
-        raise UsageError(f"{said.shipment_id} is not followed at {one.provider} as {one.tracker!r} any more")
-    caller = _caller(runtime, said.account, one.provider)
     sent_at = runtime.settings.clock.now()
     try:
-        client = caller.client
-        assert isinstance(client, Acts)
-        with caller.heeded():
-            answer, refused = client.act(tracker, one.instruction), False
+        instructing.require_case(said, one)
+        require_sense(one.instruction)
+        answer, refused = _asked(runtime, said, one), False
     except Declined as error:
         answer, refused = error.words, True
-    except (AskError, NotNow, UsageError) as error:
+    except (AskError, NotNow, UsageError, CaseMovedOn, InvalidStatement) as error:
         return Acted(one.action_id, one.state, trouble=str(error))
-    finally:
-        caller.close()
+    answer = _storable(answer)
     receipt = stored(
-        runtime.ledger.answer_ndr_action(
-            said.shipment_id, one.action_id, actor, sent_at, _storable(answer), refused=refused
-        )
+        runtime.ledger.answer_ndr_action(said.shipment_id, one.action_id, actor, sent_at, answer, refused=refused)
     )
     state = ActionState.REFUSED if refused else ActionState.ACKNOWLEDGED
     return Acted(one.action_id, state, answer, position=receipt.position)
+
+
+def _asked(runtime: Runtime, said: Statements, one: ToldAction) -> str:
+    """What the provider says to an action, having agreed. Raises `Declined`, and what tells that nobody answered."""
+    tracker = next((t for t in said.trackers if (t.provider, t.reference) == (one.provider, one.tracker)), None)
+    if tracker is None:
+        raise UsageError(f"{said.shipment_id} is not followed at {one.provider} as {one.tracker!r} any more")
+    with closing(_caller(runtime, said.account, one.provider)) as caller, caller.heeded():
+        client = caller.client
+        assert isinstance(client, Acts)
+        return client.act(tracker, one.instruction)
 
 
 def ndr_action(runtime: Runtime, shipment_id: str, action_id: str, *, account: str | None = None) -> Acted:
@@ -171,10 +181,9 @@ def _require_day(instruction: Instruction, now: datetime) -> None:
 
 
 def _asked_about(runtime: Runtime, said: Statements, case_no: int) -> Tracker:
-    """The tracker by way of which a provider is asked: one whose provider told of the failure rather than another.
-    Raises `UsageError` where none can be."""
-    failures = set(instructing.case_of(said, case_no).because)
-    told_by = {told.provider for told in said.told() if told.checkpoint.key in failures}
+    """The tracker by way of which a provider is asked: the one that told of the newest failure that can be acted on, as
+    a shipment may have parcels of several numbers, else any. Raises `UsageError` where there is none."""
+    told_by = [said.teller(failure) for failure in instructing.case_of(said, case_no).because]
     found = [one for one in said.trackers if _takes_actions(one) and _connected(runtime, said.account, one.provider)]
     if not found:
         names = ", ".join(sorted({one.provider for one in said.trackers})) or "nobody"
@@ -182,7 +191,8 @@ def _asked_about(runtime: Runtime, said: Statements, case_no: int) -> Tracker:
             f"{said.shipment_id} is followed at {names}, where no action can be asked for from here; see to it there, "
             "and record it as done by hand"
         )
-    return min(found, key=lambda one: one.provider not in told_by)
+    keys = {tracker_key(said.account, one.provider, one.reference): one for one in found}
+    return next((keys[key] for key in reversed(told_by) if key in keys), found[0])
 
 
 def _takes_actions(tracker: Tracker) -> bool:
@@ -199,11 +209,12 @@ def _caller(runtime: Runtime, account: str, name: str) -> Caller:
     one = _connected(runtime, account, name)
     if one is None or one.access is None:
         raise UsageError(f"{name} cannot be asked for the account {account} from here; configure it with a key_env")
-    return Caller(one, one.access, runtime, Metrics(), Flag())
+    return Caller(one, one.access, runtime, Metrics(), Flag(), patience=PATIENCE)
 
 
 def _storable(words: str) -> str:
-    return words.encode("utf-8", "replace").decode().replace("\x00", " ")
+    """An answer as it is kept, and told from the first time on."""
+    return words[:MAX_ANSWER].encode("utf-8", "replace").decode().replace("\x00", " ")
 
 
 def refresh(runtime: Runtime, shipment_id: str, *, account: str | None = None) -> list[dict[str, Any]]:
@@ -215,7 +226,7 @@ def refresh(runtime: Runtime, shipment_id: str, *, account: str | None = None) -
     """
     _said(runtime, shipment_id, account)
     schedule = Schedule(runtime.database)
-    schedule.soon(shipment_id, runtime.settings.clock.now())
+    schedule.soon([shipment_id], runtime.settings.clock.now())
     runtime.database.wake()
     return schedule.listed(shipments=[shipment_id], limit=TRACKERS_SHOWN)
 

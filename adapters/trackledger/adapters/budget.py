@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from math import inf
 from threading import Event as Flag
 from threading import Lock
 
@@ -23,17 +24,21 @@ log = logging.getLogger("trackledger.budget")
 
 
 class NotNow(TrackledgerError):
-    """The account is not to be called now: it is blocked or stopped, or the process is told to end."""
+    """The account is not to be called now: it is blocked or stopped, too many wait for it, or the process is told to
+    end."""
 
 
 class Budget:
     """The calls of one account at one provider, shared through the database by all processes that make some.
 
     It is a bucket that leaks `per_second` calls: the row holds when the next call is free, and a process that wants to
-    call moves it on. It lets nobody save up calls, so that a pause is not followed by a burst.
+    call moves it on. It lets nobody save up calls, so that a pause is not followed by a burst. Nobody waits for a call
+    that is free later than in `patience` seconds.
     """
 
-    def __init__(self, database: Database, pair: Pair, per_second: float, access: Access) -> None:
+    def __init__(
+        self, database: Database, pair: Pair, per_second: float, access: Access, patience: float = inf
+    ) -> None:
         self._database = database
         self._key = {"account": pair[0], "provider": pair[1]}
         self._interval = timedelta(seconds=1 / per_second)
@@ -41,6 +46,7 @@ class Budget:
         said = f"{access.key.get_secret_value()}\x1f{access.user}\x1f{access.url}"
         # Not the key itself, and too little of its digest to find it by trying.
         self._credentials = sha256(said.encode()).hexdigest()[:8]
+        self._patience = patience
         self._lock = Lock()
         self._reserved: list[datetime] = []
         self._for_update = " FOR UPDATE" if database.dialect == "postgresql" else ""
@@ -83,7 +89,8 @@ class Budget:
             raise NotNow("told to end")
 
     def reserve(self) -> datetime:
-        """The instant for one call, for nobody else. Raises `NotNow` while the account is blocked or stopped."""
+        """The instant for one call, for nobody else. Raises `NotNow` while the account is blocked or stopped, and
+        where it is later than anybody waits for; then none is taken."""
         with self._lock:
             # One that was not used in its time is lost: called later, it would come on top of others.
             usable = datetime.now(UTC) - self._interval
@@ -103,6 +110,8 @@ class Budget:
             if row["blocked_until"] is not None and row["blocked_until"] > machine:
                 raise NotNow(f"the provider is left alone until {row['blocked_until']}")
             first = max(machine, row["free_at"])
+            if (first - machine).total_seconds() > self._patience:
+                raise NotNow(f"so many calls wait already that the next is free at {first}")
             transaction.execute(
                 f"UPDATE {{s}}poll_accounts SET free_at = :free_at WHERE {_ROW}",
                 **self._key,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from math import inf
 from threading import Event as Flag
 from typing import ParamSpec, TypeVar
 
@@ -65,9 +66,17 @@ class Unforeseen(AskError):
 
 class Caller:
     """Calls a provider for one account within its budget, and hands what it says to the inbox. Usable from several
-    threads."""
+    threads. A call waits at most `patience` seconds until it may be made."""
 
-    def __init__(self, one: ProviderAccount, access: Access, runtime: Runtime, metrics: Metrics, stop: Flag) -> None:
+    def __init__(
+        self,
+        one: ProviderAccount,
+        access: Access,
+        runtime: Runtime,
+        metrics: Metrics,
+        stop: Flag,
+        patience: float = inf,
+    ) -> None:
         self.pair = (one.account, one.provider)
         self.provider = provider(one.provider)
         self.clock = runtime.settings.clock
@@ -77,7 +86,7 @@ class Caller:
         self._stop = stop
         self._unanswered = 0
         self.per_second = self._allowed(one, access)
-        self._budget = Budget(runtime.database, self.pair, self.per_second, access)
+        self._budget = Budget(runtime.database, self.pair, self.per_second, access, patience)
         self.client = self.provider.client(replace(access, before_call=lambda: self._budget.wait(stop)))
         self._again = Retrying(
             stop=stop_after_attempt(TRIES),

@@ -3,6 +3,8 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from hmac import digest
 
 from eventsourcing.persistence import IntegrityError
 from msgspec import Struct
@@ -48,12 +50,15 @@ class Turn(Struct):
 
 @contextmanager
 def once(database: Database, account: str, key: str, request: str) -> Generator[Turn]:
-    """The turn to do a command that has a key of its sender's, who has one `account`; `request` is a digest of what is
-    to be done. Any number of processes share this.
+    """The turn to do a command that has a key of its sender's, who has one `account`; `request` is all that is to be
+    done. Any number of processes share this.
+
+    What may name people in a request is not kept: who does not know the key cannot even try whether a guess is right.
 
     Raises `InWork` while another does the same, and `OtherCommand` where the key was given to another command. What is
     raised in the block is not remembered: the command may be sent again.
     """
+    key, request = _hidden(key, request)
     taken = _take(database, account, key, request)
     if taken.earlier is not None:
         yield taken.earlier_turn
@@ -64,6 +69,12 @@ def once(database: Database, account: str, key: str, request: str) -> Generator[
     finally:
         with database.transaction() as transaction:
             _settle(transaction, account, key, taken.leased_until, turn.answer)
+
+
+def _hidden(key: str, request: str) -> tuple[str, str]:
+    """What is kept of a key and of what it was given to."""
+    secret = key.encode()
+    return sha256(secret).hexdigest(), digest(secret, request.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 class _Taken(Struct, frozen=True):
@@ -80,7 +91,7 @@ def _take(database: Database, account: str, key: str, request: str) -> _Taken:
     row = CommandRow(account, key, request, now, now + LEASE, 0, None)
     try:
         with database.transaction() as transaction:
-            _erase(transaction, now - KEPT)
+            _erase(transaction, now - KEPT, account, key)
             transaction.insert(COMMANDS, [row])
         return _Taken(row.leased_until)
     except IntegrityError:
@@ -128,14 +139,16 @@ def _settle(transaction: Transaction, account: str, key: str, leased_until: date
         )
 
 
-def _erase(transaction: Transaction, before: datetime) -> None:
-    """Forget keys that are older, some at a time so that none waits for long."""
+def _erase(transaction: Transaction, before: datetime, account: str, key: str) -> None:
+    """Forget this key if it is older, and others that are, some at a time so that nobody waits for long."""
     found = transaction.read(
         "SELECT account, key FROM {s}commands WHERE began_at < :before ORDER BY began_at LIMIT :limit",
         before=before,
         limit=ERASED_AT_ONCE,
     )
+    older = {(account, key), *((row["account"], row["key"]) for row in found)}
     transaction.execute_many(
         f"DELETE FROM {{s}}commands WHERE {_ONE} AND began_at < :before",
-        [{**row, "before": before} for row in sorted(found, key=lambda row: (row["account"], row["key"]))],
+        # In one order for all, so that they wait for each other instead of deadlocking.
+        [{"account": a, "key": k, "before": before} for a, k in sorted(older)],
     )

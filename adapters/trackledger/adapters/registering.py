@@ -8,7 +8,7 @@ from msgspec import Struct
 from trackledger.adapters.registrations import registration
 from trackledger.adapters.runtime import Runtime
 from trackledger.domain.batch import Receipt
-from trackledger.domain.errors import ShipmentNotFound, TrackledgerError
+from trackledger.domain.errors import TrackledgerError
 
 
 class Registered(Struct, frozen=True):
@@ -28,20 +28,8 @@ def register(runtime: Runtime, account: str, wishes: Sequence[Mapping[str, Any]]
     """
     places = [f"shipment {number}: " if len(wishes) > 1 else "" for number in range(1, len(wishes) + 1)]
     wanted = [registration({**one, "account": account}, at) for one, at in zip(wishes, places, strict=True)]
-    own = [not one.piece_of or one.piece_of.startswith(f"{account}:") for one in wanted]
-    receipts = iter(runtime.ledger.register([one for one, is_own in zip(wanted, own, strict=True) if is_own]))
-    told: list[Registered] = []
-    position = 0
-    for one, is_own in zip(wanted, own, strict=True):
-        if not is_own:
-            # As if there were none: what other accounts have is not told.
-            missing = ShipmentNotFound(f"no shipment {one.piece_of!r} to be a piece of; register it first")
-            told.append(Registered("", refusal=missing))
-            continue
-        receipt = next(receipts)
-        position = max(position, receipt.position)
-        told.append(_registered(receipt))
-    return told, position
+    receipts = runtime.ledger.register(wanted)
+    return list(map(_registered, receipts)), max(receipt.position for receipt in receipts)
 
 
 def _registered(receipt: Receipt) -> Registered:

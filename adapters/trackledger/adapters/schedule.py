@@ -143,36 +143,30 @@ class Schedule:
             id=shipment_id,
         )
 
-    def again(self, shipment_ids: Sequence[str], now: datetime) -> int:
-        """Make all trackers of these shipments due at once, also those that are not asked about any more; how many.
-        What was counted against them is forgotten; of a shipment that was forgotten nothing is asked again."""
-        with self._database.transaction() as transaction:
-            return transaction.execute(
-                f"""UPDATE {{s}}poll_schedule SET state = 'asking', reason = 'somebody wants to know', due_at = :now,
-                      failures = 0, unknown = 0, unchanged = 0
-                    WHERE {self._database.any_of("shipment_id", "ids")}
-                      AND NOT {OF_FORGOTTEN % "poll_schedule.shipment_id"}""",
-                ids=list(shipment_ids),
-                now=now,
-            )
-
-    def soon(self, shipment_id: str, now: datetime) -> None:
-        """Make all trackers of a shipment due as soon as is polite, also those that are not asked about any more: at
-        once, or a minute after they were asked about last. Of a shipment that was forgotten nothing is asked again."""
+    def soon(self, shipment_ids: Sequence[str], now: datetime) -> None:
+        """Make all trackers of these shipments due as soon as is polite, also those that are not asked about any more:
+        at once, or a minute after they were asked about last. What was counted against them is forgotten. One that is
+        being asked about is asked about again after that, and of a shipment that was forgotten nothing is."""
         with self._database.transaction() as transaction:
             found = transaction.read(
-                f"""SELECT tracker, state, due_at, asked_at FROM {{s}}poll_schedule
-                    WHERE shipment_id = :id AND NOT {OF_FORGOTTEN % "poll_schedule.shipment_id"} ORDER BY tracker""",
-                id=shipment_id,
+                f"""SELECT tracker, asked_at FROM {{s}}poll_schedule
+                    WHERE {self._database.any_of("shipment_id", "ids")}
+                      AND NOT {OF_FORGOTTEN % "poll_schedule.shipment_id"} ORDER BY tracker""",
+                ids=list(shipment_ids),
             )
-            due = {row["tracker"]: max(now, row["asked_at"] + POKE_AGAIN) if row["asked_at"] else now for row in found}
+            machine = datetime.now(UTC)
             transaction.execute_many(
-                """UPDATE {s}poll_schedule SET state = 'asking', reason = 'somebody wants to know', due_at = :due_at
-                   WHERE tracker = :tracker""",
+                """UPDATE {s}poll_schedule SET state = 'asking', reason = 'somebody wants to know', due_at = :due_at,
+                     failures = 0, unknown = 0, unchanged = 0
+                   WHERE tracker = :tracker
+                     AND (state <> 'asking' OR due_at > :due_at OR leased_until > :machine)""",
                 [
-                    {"tracker": row["tracker"], "due_at": due[row["tracker"]]}
+                    {
+                        "tracker": row["tracker"],
+                        "due_at": max(now, row["asked_at"] + POKE_AGAIN) if row["asked_at"] else now,
+                        "machine": machine,
+                    }
                     for row in found
-                    if row["state"] != "asking" or row["due_at"] > due[row["tracker"]]
                 ],
             )
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trackledger.domain.checkpoints import Tracker
 from trackledger.domain.corrections import require_actor
@@ -35,32 +36,40 @@ class Wanted(Struct, frozen=True):
 
 def case_of(said: Statements, case_no: int) -> Case:
     """The failed delivery of this number. Raises `NoSuchCase`."""
-    live = [told.checkpoint for told in said.told() if not told.withdrawn]
-    found = [case for case in attempts.conclude(live) if case.case_no == case_no]
+    found = [case for case in _cases(said) if case.case_no == case_no]
     if not found:
         raise NoSuchCase(f"{said.shipment_id} has no failed delivery {case_no}; see `trackledger status`")
     return found[0]
 
 
+def _cases(said: Statements) -> list[Case]:
+    return attempts.conclude(told.checkpoint for told in said.told() if not told.withdrawn)
+
+
 def request(said: Statements, wanted: Wanted, now: datetime) -> list[Event]:
     """That an action is wanted about the newest failure of a case; done by hand, that it is done as well. Nothing where
-    an action has this id already.
+    this very action was wanted under its id already.
 
-    Raises `NoSuchCase`, `CaseMovedOn` for a case that is closed or an action that is under way or agreed to already,
-    and `InvalidStatement`.
+    Raises `NoSuchCase`, `CaseMovedOn` for a case that is closed, an action that is under way or agreed to already,
+    whatever was remarked on it, or an id that another action has, and `InvalidStatement`.
     """
     require_actor(wanted.actor)
     if not 0 < len(wanted.action_id) <= MAX_ACTION_ID or not wanted.action_id.isprintable():
         raise InvalidStatement(f"action_id {wanted.action_id[:80]!r} is not 1 to {MAX_ACTION_ID} printable characters")
     one = require_sense(wanted.instruction)
-    if any(known.action_id == wanted.action_id for known in said.actions()):
-        return []
+    by_hand = wanted.tracker is None
+    for known in said.actions():
+        if known.action_id == wanted.action_id:
+            if (known.case_no, known.instruction, known.by_hand) != (wanted.case_no, one, by_hand):
+                raise CaseMovedOn(f"{known.action_id} is another action, by {known.actor}; look at that, and ask anew")
+            return []
     case = case_of(said, wanted.case_no)
     if case.state is CaseState.CLOSED:
         raise CaseMovedOn(f"the failed delivery {case.case_no} of {said.shipment_id} is closed; look at it again")
-    failure, by_hand = case.because[-1], wanted.tracker is None
+    failure = case.because[-1]
     for known in said.actions():
-        is_same = known.instruction == one and said.listed_as(known.failure) == failure
+        is_alike = replace(known.instruction, remark="") == replace(one, remark="")
+        is_same = is_alike and said.listed_as(known.failure) == failure
         # What nobody answered may well be seen to by hand.
         is_over = known.state is ActionState.REFUSED or (by_hand and known.state is ActionState.REQUESTED)
         if is_same and not is_over:
@@ -85,6 +94,16 @@ def request(said: Statements, wanted: Wanted, now: datetime) -> list[Event]:
     if not by_hand:
         return [asked_for]
     return [asked_for, *_answered(told_action(asked_for), wanted.actor, now, "", now, refused=False)]
+
+
+def require_case(said: Statements, one: ToldAction) -> None:
+    """Raises `CaseMovedOn` where what an action is about waits for nobody any more."""
+    failure = said.listed_as(one.failure)
+    case = next((case for case in _cases(said) if failure in case.because), None)
+    if case is None or case.state is CaseState.CLOSED:
+        raise CaseMovedOn(
+            f"the failed delivery {one.case_no} of {said.shipment_id} is closed; nobody is asked about it"
+        )
 
 
 def action_of(said: Statements, action_id: str) -> ToldAction:

@@ -35,12 +35,14 @@ class ActionState(StrEnum):
 MAX_ADDRESS = 500
 MAX_ANSWER = 1000
 
+_IN_ONE_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
+
 _FORMS = {
-    "address": (re.compile(r"[^\x00-\x1f\x7f]{5,500}"), f"5 to {MAX_ADDRESS} characters in one line"),
-    "landmark": (re.compile(r"[^\x00-\x1f\x7f]{1,200}"), "1 to 200 characters in one line"),
+    "address": (re.compile(_IN_ONE_LINE + r"{5,500}"), f"5 to {MAX_ADDRESS} characters in one line"),
+    "landmark": (re.compile(_IN_ONE_LINE + r"{1,200}"), "1 to 200 characters in one line"),
     "pincode": (re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{2,11}"), "3 to 12 letters, digits, blanks and hyphens"),
     "phone": (re.compile(r"\+?[0-9][0-9 ()-]{4,22}[0-9]"), "6 to 25 digits, blanks, hyphens and brackets, after a +"),
-    "remark": (re.compile(r"[^\x00-\x1f\x7f]{1,500}"), "1 to 500 characters in one line"),
+    "remark": (re.compile(_IN_ONE_LINE + r"{1,500}"), "1 to 500 characters in one line"),
 }
 
 

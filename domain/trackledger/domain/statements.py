@@ -337,6 +337,11 @@ class Statements:
         """Under which key the checkpoint is listed that was once listed under `key`; the same where there is none."""
         return self._known.listed_as(key)
 
+    def teller(self, key: str) -> str:
+        """The key of the tracker that told of the checkpoint listed under `key`; empty where there is none."""
+        known = self._known.by_key(key)
+        return known.tracker if known is not None else ""
+
     def told_by(self, message_id: str, tracker: str) -> list[tuple[str, Told]]:
         """Every version that this message about a tracker told, with the key that its checkpoint is listed under, in
         the order in which the checkpoints were heard of."""

@@ -79,6 +79,8 @@ class Sought(Struct, frozen=True, kw_only=True):
     late: bool | None = None
     heard_from: datetime | None = None
     heard_before: datetime | None = None
+    since_from: datetime | None = None
+    since_before: datetime | None = None
     opened_from: datetime | None = None
     opened_before: datetime | None = None
     edd_from: date | None = None
@@ -185,8 +187,12 @@ def _sieves(sought: Sought) -> Iterator[_Sieve]:
     ]
     if expected:
         yield _sieve_of("delivery_dates", expected)
-    heard = ["account = :account", f"milestone IN ({', '.join(map(_quoted, Milestone))})"]
-    for column, name, placed in (("last_heard_at", "heard", heard), ("opened_at", "opened", [_OURS])):
+    by_milestone = ["account = :account", f"milestone IN ({', '.join(map(_quoted, Milestone))})"]
+    for column, name, placed in (
+        ("last_heard_at", "heard", by_milestone),
+        ("since", "since", by_milestone),
+        ("opened_at", "opened", [_OURS]),
+    ):
         within = [
             *([f"{column} >= :{name}_from"] if getattr(sought, f"{name}_from") else []),
             *([f"{column} < :{name}_before"] if getattr(sought, f"{name}_before") else []),

@@ -55,8 +55,10 @@ def act(
     from trackledger.adapters.acting import request_ndr_action, send_ndr_action
 
     who = asked.who(actor)
-    if action == AGAIN and (day or by_hand or any(texts.values())):
+    if action == AGAIN and (case_no or day or by_hand or any(texts.values())):
         raise UsageError("again asks for what was asked for before; leave the other options out")
+    if action != AGAIN and action_id:
+        raise UsageError(f"--action-id names what was asked for before; give it to `again`, not to {action}")
     with asked.open(outside=True) as runtime:
         id_ = only(ref, matching(runtime, ref, account))["shipment_id"]
         if action == AGAIN:
@@ -65,7 +67,7 @@ def act(
             instruction = _instruction(action, day, texts)
             number = case_no or _newest(runtime, id_)
             try:
-                acted = request_ndr_action(runtime, id_, number, instruction, who, by_hand=by_hand, action_id=action_id)
+                acted = request_ndr_action(runtime, id_, number, instruction, who, by_hand=by_hand)
             except InvalidStatement as error:
                 raise UsageError(str(error)) from None
         runtime.projector.catch_up()
@@ -110,7 +112,7 @@ def _tell(asked: Asked, id_: str, acted: "Acted") -> None:
 @account_option
 @shared
 def refresh(asked: Asked, ref: str, account: str | None) -> None:
-    """Have REF asked about as soon as is polite: at once, or a minute after the last time.
+    """Have REF asked about as soon as is polite, also where that was stopped: at once, or a minute after the last time.
 
     `run` or `poll`, wherever that works, does the asking.
     """

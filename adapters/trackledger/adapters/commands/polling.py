@@ -56,24 +56,20 @@ def poll(asked: Asked, once: bool, only: str) -> None:
 @click.option("--account", default="")
 @click.option("--provider", "name", default="")
 @click.option("--stopped", is_flag=True, help="Only those that are not asked about any more.")
-@click.option("--again", is_flag=True, help="Have the shipment REF asked about at once, also if that was stopped.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @shared
-def polls(asked: Asked, ref: str | None, account: str, name: str, stopped: bool, again: bool, limit: int) -> None:
+def polls(asked: Asked, ref: str | None, account: str, name: str, stopped: bool, limit: int) -> None:
     """When each tracker (of the shipment REF) is asked about next, and why then."""
     from trackledger.adapters.providers import provider
     from trackledger.adapters.schedule import Schedule
 
     if name:
         provider(name)
-    if again and ref is None:
-        raise UsageError("--again needs the REF of a shipment; name one")
     with asked.open() as runtime:
-        schedule = Schedule(runtime.database)
         ids = [] if ref is None else [row["shipment_id"] for row in matching(runtime, ref, account or None)]
-        if again:
-            schedule.again(ids, runtime.settings.clock.now())
-        rows = schedule.listed(account=account, name=name, stopped=stopped, shipments=ids, limit=limit)
+        rows = Schedule(runtime.database).listed(
+            account=account, name=name, stopped=stopped, shipments=ids, limit=limit
+        )
     if asked.as_json:
         answers.as_json(rows)
         return

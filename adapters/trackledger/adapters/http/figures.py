@@ -37,10 +37,11 @@ def figures(
     Raises `Problem` for a moment that has not come, and for the past of a ledger that is too large.
     """
     recent, key = services.recent, (wanted, known_at)
-    if known_at is not None and (counted := recent.find(key, None)) is not None:
-        return replace(counted, as_of=now)
     with services.moments.tables(known_at) as tables:
-        counted = recent.find(key, tables.position, tables.position if exactly else at_least)
+        # What was known by a moment changes only when somebody is forgotten, or what was being written arrives late:
+        # neither is told as it was a minute ago.
+        since = at_least if known_at is None else tables.position
+        counted = None if exactly else recent.find(key, tables.position, since)
         if counted is None:
             answer = ask(tables.reader, wanted.question, wanted.cohort, wanted.by, wanted.limit, wanted.unit)
             return recent.keep(key, answer, now, tables.position)

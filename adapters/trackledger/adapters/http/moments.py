@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
 
+from eventsourcing.persistence import Notification
 from msgspec import Struct
 
 from trackledger.adapters.http.problems import Problem
 from trackledger.adapters.past import past, require_come
 from trackledger.adapters.runtime import Runtime
-from trackledger.domain.errors import UsageError
+from trackledger.domain.errors import UnknownEvent, UsageError
 from trackledger.domain.events import FORGOTTEN
+from trackledger.domain.mapper import recorded_at
 from trackledger.projections.table import Reader
 from trackledger.projections.tables import POSITION
 
@@ -25,6 +27,9 @@ KEPT_SECONDS = 600.0
 
 MAX_EVENTS = 1_000_000
 """Events up to which the whole ledger is folded for a question; that many take half a minute or more."""
+
+LOOKED_AT = 1_000
+"""Newer events that are looked at, and in memory, at a time."""
 
 PATIENCE = 10.0
 """Seconds that a question waits for another one's moment to be folded, or to be read by somebody else."""
@@ -40,8 +45,7 @@ class Tables(Struct, frozen=True):
 class _Kept:
     """One moment of the whole ledger: folded by whoever asks first, and read by one at a time, who has the `lock`.
 
-    `users` are those who have it or wait for it; they are counted under the lock of all. Nothing was forgotten up to
-    the position `checked`.
+    `users` are those who have it or wait for it; they are counted under the lock of all.
     """
 
     def __init__(self) -> None:
@@ -49,7 +53,6 @@ class _Kept:
         self.users = 0
         self.folded: Tables | None = None
         self.until = 0.0
-        self.checked = 0
         self.closing = ExitStack()
 
 
@@ -82,9 +85,9 @@ class Moments:
         kept = self._take(known_at)
         try:
             with _patiently(kept.lock):
-                if kept.folded is None or not self._is_good(kept):
+                kept.folded = self._as_of_head(kept, known_at)
+                if kept.folded is None:
                     kept.closing.close()
-                    kept.folded = None
                     kept.folded = self._fold(kept, known_at)
                 yield kept.folded
         finally:
@@ -109,20 +112,18 @@ class Moments:
                 if self._kept.get(known_at) is kept:
                     del self._kept[known_at]
 
-    def _is_good(self, kept: _Kept) -> bool:
-        """Whether it is still to be read: not when somebody was forgotten since, who is in it by name."""
-        if monotonic() > kept.until:
-            return False
-        store = self._runtime.store
-        head = store.head()
-        found = self._runtime.database.tuples(
-            f"""SELECT 1 FROM {{s}}stored_events WHERE notification_id > :after AND notification_id <= :head
-                  AND topic = '{FORGOTTEN}' LIMIT 1""",
-            after=kept.checked,
-            head=head,
-        )
-        kept.checked = head
-        return not found
+    def _as_of_head(self, kept: _Kept, known_at: datetime) -> Tables | None:
+        """What was folded, reflecting all that is there by now; None where it is to be folded anew. So it is when more
+        was recorded by the moment than there was then, as what was being written meanwhile, and when somebody was
+        forgotten, who is in it by name."""
+        if kept.folded is None or monotonic() > kept.until:
+            return None
+        position = kept.folded.position
+        while stored := self._runtime.store.notifications(position, LOOKED_AT):
+            if any(one.topic == FORGOTTEN or _recorded_by(one, known_at) for one in stored):
+                return None
+            position = stored[-1].id
+        return Tables(kept.folded.reader, position)
 
     def _fold(self, kept: _Kept, known_at: datetime) -> Tables:
         if self._runtime.store.head() > MAX_EVENTS:
@@ -137,8 +138,7 @@ class Moments:
             snapshot = closing.enter_context(past(self._runtime, known_at=known_at))
             kept.closing = closing.pop_all()
         kept.until = monotonic() + KEPT_SECONDS
-        kept.checked = position(snapshot)
-        return Tables(snapshot, kept.checked)
+        return Tables(snapshot, position(snapshot))
 
     def close(self) -> None:
         """Give back what is kept; what somebody is reading, once they have read it."""
@@ -162,6 +162,14 @@ def _patiently(lock: Lock) -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+def _recorded_by(stored: Notification, moment: datetime) -> bool:
+    try:
+        return recorded_at(stored) <= moment
+    except UnknownEvent:
+        # It cannot say when; a fold tells that its shipment cannot be read.
+        return True
 
 
 def require(known_at: datetime) -> None:

@@ -40,15 +40,14 @@ class Recent:
         self._kept: OrderedDict[Hashable, Counted] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, question: Hashable, position: int | None, at_least: int = 0) -> Counted | None:
-        """What was answered a moment ago, when the tables, which are at `position` now, were `at_least` at that one. Of
-        the past no position is given, as it stays the same."""
+    def find(self, question: Hashable, position: int, at_least: int = 0) -> Counted | None:
+        """What was answered a moment ago, when the tables, which are at `position` now, were `at_least` at that one."""
         with self._lock:
             counted = self._kept.get(question)
             if counted is None:
                 return None
             age = monotonic() - counted.at
-            same = position in (None, counted.position)
+            same = counted.position == position
             if age > (KEEP if same else REFRESH) or counted.position < at_least:
                 return None
             self._kept.move_to_end(question)

@@ -123,8 +123,11 @@ class ClickPostClient:
         asked_for = clickpost_actions.body(cp_id, waybill, self._account_code, instruction)
         response = self._actions.call("POST", clickpost_actions.PATH, json=asked_for)
         value = self._told(self._actions, response)
-        words = self._actions.plain(clickpost_actions.words(value["meta"]))
-        if value["meta"]["status"] in clickpost_actions.REFUSALS:
+        meta = value["meta"]
+        words = self._actions.plain(clickpost_actions.words(meta))
+        if meta["status"] == 200:
+            self._actions.require_success(response)
+        if meta["status"] in clickpost_actions.REFUSALS or (meta["status"] == 200 and meta.get("success") is False):
             raise Declined(f"clickpost: waybill {shown(waybill)}: {words}", words)
         self._success(self._actions, response)
         return words

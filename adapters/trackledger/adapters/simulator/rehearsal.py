@@ -97,7 +97,7 @@ def settle(runtime: Runtime, running: Running) -> None:
         found = runtime.store.read("SELECT shipment_id FROM {s}poll_schedule")
         left = {row["shipment_id"] for row in found} - asked_again
         if left:
-            schedule.again(sorted(left), running.clock.now())
+            schedule.soon(sorted(left), running.clock.now())
             asked_again |= left
         elif _is_quiet(runtime, running.until):
             return

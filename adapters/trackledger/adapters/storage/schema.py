@@ -137,8 +137,8 @@ class BuildRow(Struct, frozen=True):
 class CommandRow(Struct, frozen=True):
     """That a command was given under a key of its sender's, and what was answered to it with which HTTP status.
 
-    `request` is a digest of what was to be done. Until `leased_until`, in the machine's time, it is being done; without
-    an `answer` after that, whoever did it died.
+    `key` is a digest of that key, and `request` one of what was to be done, made with it. Until `leased_until`, in the
+    machine's time, it is being done; without an `answer` after that, whoever did it died.
     """
 
     account: str

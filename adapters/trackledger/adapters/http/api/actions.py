@@ -77,8 +77,11 @@ def act_on_failed_delivery(
     again.
     """
     fields = said.model_dump(exclude={"by_hand", "action"})
-    # The same for the same key, so that one who died over it left nothing that would be done twice.
-    action_id = sha256(f"{principal.account}\x1f{idempotency_key}".encode()).hexdigest()[:32] if idempotency_key else ""
+    request = ["act", shipment_id, case_no, said.model_dump(mode="json")]
+    # The same for the same key, so that one who died over it left nothing that would be done twice; and another one for
+    # another action, as keys are forgotten. Nobody is named in it.
+    about = (principal.account, idempotency_key or "", shipment_id, str(case_no), said.action)
+    action_id = sha256("\x1f".join(about).encode()).hexdigest()[:32] if idempotency_key else ""
 
     def do() -> Told:
         try:
@@ -99,7 +102,6 @@ def act_on_failed_delivery(
     def again() -> Told:
         return _acted(given, acting.ndr_action(given.runtime, shipment_id, action_id, account=principal.account))
 
-    request = ["act", shipment_id, case_no, said.model_dump(mode="json")]
     return answered_once(given, principal, idempotency_key, request, do, again)
 
 

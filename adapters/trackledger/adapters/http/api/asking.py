@@ -5,9 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from trackledger.domain.checkpoints import MAX_REFERENCE
+
 MAX_PAGE = 1_000
 MAX_ROWS = 100_000
 MAX_WAIT = 10.0
+
+MAX_NUMBER = 400
+"""Characters of a shipment id: two names of 64, a reference, and what is between them; and some blanks."""
+
+MAX_CURSOR = 40_000
+"""Characters of a cursor that names a row by the longest text that is kept, the words of a status."""
 
 
 def _instant(value: Any) -> datetime:
@@ -42,8 +50,11 @@ Day = Annotated[date, PlainValidator(_day), WithJsonSchema({"type": "string", "f
 Position = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 """A place in the ledger. Clients compare them for being equal, and send them back as they are."""
 
-Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-"""A name or number, without the character that no database keeps."""
+Word = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE, pattern=r"^[^\x00]*$")]
+"""A name or number, as long as any that is kept, without the character that no database keeps."""
+
+Number = Annotated[str, Field(min_length=1, max_length=MAX_NUMBER, pattern=r"^[^\x00]*$")]
+"""What one looks for: a name, a number, or a whole shipment id."""
 
 
 class Asked(BaseModel):
@@ -63,4 +74,4 @@ class Listed(Asked):
     limit: int | None = Field(
         None, ge=1, le=MAX_ROWS, description=f"Rows: up to {MAX_PAGE:,} as JSON (100), {MAX_ROWS:,} as CSV or NDJSON"
     )
-    cursor: Annotated[str, Field(max_length=2000)] | None = Field(None, description="`next` of the page before")
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = Field(None, description="`next` of the page before")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Container, Sequence
-from hashlib import sha256
 from typing import Annotated, Any
 
 import msgspec
@@ -80,8 +79,8 @@ def answered_once(
         if key is None:
             status, told = do()
             return json(told, status)
-        digest = sha256(msgspec.json.encode(request)).hexdigest()
-        with once(given.runtime.database, principal.account, f"key:{key}", digest) as turn:
+        said = msgspec.json.encode(request).decode()
+        with once(given.runtime.database, principal.account, f"key:{key}", said) as turn:
             if turn.earlier is None:
                 status, told = do()
                 # What people may be named in is not kept here; see the ledger for it.

@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -10,15 +10,21 @@ import msgspec
 from msgspec import Struct
 
 from trackledger.adapters.http.problems import Problem
+from trackledger.domain.corrections import MAX_TEXT
 from trackledger.projections.table import Column, Kind
 
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
 _TYPES: dict[Kind, Any] = {
-    Kind.TEXT: Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z", max_length=1000)],
+    Kind.TEXT: Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z", max_length=MAX_TEXT)],
     Kind.INTEGER: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)],
     Kind.BOOLEAN: bool,
-    Kind.INSTANT: Annotated[datetime, msgspec.Meta(tz=True)],
+    Kind.INSTANT: Instant,
     Kind.DAY: date,
 }
+
+_UNREADABLE = (ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+"""What is raised by words that are no cursor: also by times that no calendar in UTC has, and by what is nested deeply."""
 
 
 class Cursor(Struct, frozen=True, array_like=True):
@@ -28,8 +34,8 @@ class Cursor(Struct, frozen=True, array_like=True):
     """
 
     question: str
-    now: datetime
-    known_at: datetime | None
+    now: Instant
+    known_at: Instant | None
     after: tuple[Any, ...]
 
 
@@ -49,19 +55,23 @@ def read(text: str, asked: str, columns: Sequence[Column]) -> Cursor:
     `Problem`, naming the parameter."""
     try:
         cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-    except (ValueError, msgspec.MsgspecError):
+        now, known_at = cursor.now.astimezone(UTC), cursor.known_at and cursor.known_at.astimezone(UTC)
+    except _UNREADABLE:
         raise _wrong("is none that was given here; leave it out to begin with the first page") from None
-    if cursor.question != asked or cursor.now.tzinfo is None or len(cursor.after) != len(columns):
+    if cursor.question != asked or len(cursor.after) != len(columns):
         raise _wrong("belongs to another question; repeat all other parameters as they were, or leave it out")
     try:
         after = tuple(_value(value, column) for value, column in zip(cursor.after, columns, strict=True))
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         raise _wrong("is none that was given here; leave it out to begin with the first page") from None
-    return msgspec.structs.replace(cursor, after=after)
+    return Cursor(cursor.question, now, known_at, after)
 
 
 def _value(value: Any, column: Column) -> Any:
-    return None if value is None and column.nullable else msgspec.convert(value, _TYPES[column.kind])
+    if value is None and column.nullable:
+        return None
+    read = msgspec.convert(value, _TYPES[column.kind])
+    return read.astimezone(UTC) if isinstance(read, datetime) else read
 
 
 def _wrong(says: str) -> Problem:

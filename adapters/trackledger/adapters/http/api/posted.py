@@ -30,7 +30,7 @@ def posted(shape: Callable[[bytes], TypeAdapter[T]], *, optional: bool = False) 
     """
 
     async def read(request: Request, _: Principal = Depends(operator)) -> T:  # noqa: B008 (how FastAPI is told)
-        body = await _body(request)
+        body = await whole(request, MAX_BYTES)
         if not body and optional:
             return _validated(shape(b"{}"), b"{}")
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -41,14 +41,16 @@ def posted(shape: Callable[[bytes], TypeAdapter[T]], *, optional: bool = False) 
     return read
 
 
-async def _body(request: Request) -> bytes:
+async def whole(request: Request, most: int) -> bytes:
+    """The body of a request. Raises `Problem`: 413 as soon as it has more than `most` bytes, 408 where it is too slow,
+    and 400 where its sender goes away."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BYTES:
-                    raise Problem(413, f"the body has more than {MAX_BYTES:,} bytes, the limit; send less at a time")
+                if len(body) > most:
+                    raise Problem(413, f"the body has more than {most:,} bytes, the limit; send less at a time")
     except TimeoutError:
         raise Problem(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
     except ClientDisconnect:

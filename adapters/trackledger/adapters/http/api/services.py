@@ -80,8 +80,11 @@ async def caught_up(request: Request, principal: Annotated[Principal, Depends(re
     if not wanted.isascii() or not wanted.isdigit() or len(wanted) > 18:
         return
     try:
-        seconds = min(max(float(request.query_params.get("wait_seconds", "5")), 0.0), MAX_WAIT)
+        seconds = float(request.query_params.get("wait_seconds", "5"))
     except ValueError:
+        return
+    # Not a number is neither, and would never be over.
+    if not 0 < seconds <= MAX_WAIT:
         return
     at = await services(request).reached(int(wanted), seconds)
     if at < int(wanted):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from trackledger.adapters.http.api.answering import Listing, describe_list, listed
-from trackledger.adapters.http.api.asking import Day, Instant, Listed, Word
+from trackledger.adapters.http.api.asking import Day, Instant, Listed, Number, Word
 from trackledger.adapters.http.api.services import Given, Reading, caught_up
 from trackledger.domain.milestones import Leg, Milestone
 from trackledger.domain.policies.silence import StuckKind
@@ -33,7 +33,7 @@ class ShipmentsAsked(Listed):
     reference: Word | None = Field(None, description="The host's own")
     order_id: Word | None = None
     tracking_number: Word | None = None
-    q: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")] | None = Field(
+    q: Annotated[Number, Field(pattern=r"\S")] | None = Field(
         None,
         description="A shipment id, reference, order id or tracking number, also of one of its trackers, or what one "
         "begins with; as written, in capitals, and without blanks and dashes",
@@ -44,6 +44,8 @@ class ShipmentsAsked(Listed):
     late: bool | None = Field(None, description="Whether it is open past its date as of `now`")
     heard_from: Instant | None = Field(None, description="Last heard of then or later")
     heard_before: Instant | None = Field(None, description="Last heard of before")
+    since_from: Instant | None = Field(None, description="At its milestone since then, or later")
+    since_before: Instant | None = Field(None, description="At its milestone since before")
     opened_from: Instant | None = Field(None, description="Opened then or later")
     opened_before: Instant | None = Field(None, description="Opened before")
     edd_from: Day | None = Field(None, description="Expected on this day or later, by the current estimate")

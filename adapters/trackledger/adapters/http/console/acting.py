@@ -1,6 +1,5 @@
 """What can be done about a shipment, or about messages that nobody could read, by those who may operate?"""
 
-from hashlib import sha256
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -83,12 +82,14 @@ def ask_again(request: Request, given: Given, principal: Operating, sent: Annota
 def note(request: Request, given: Given, principal: Operating, sent: Annotated[NoteSent, Form()]) -> Response:
     """Add a remark."""
     _own(given, principal, sent.shipment_id)
-    digest = sha256(f"{sent.shipment_id}\0{sent.text}".encode()).hexdigest()
+    text = " ".join(sent.text.splitlines())
     position = 0
     try:
-        with once(given.runtime.database, principal.account, f"note:{sent.once}", digest) as turn:
+        with once(
+            given.runtime.database, principal.account, f"note:{sent.once}", f"{sent.shipment_id}\0{text}"
+        ) as turn:
             if turn.earlier is None:
-                receipt = given.runtime.ledger.note(sent.shipment_id, sent.text, principal.name)
+                receipt = given.runtime.ledger.note(sent.shipment_id, text, principal.name)
                 position = acting.stored(receipt).position
                 turn.answer = Answered(303, "")
     except InWork:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trackledger.adapters.http import problems
+from trackledger.adapters.http.api.posted import whole
 from trackledger.adapters.http.api.services import Services
 from trackledger.adapters.http.console import (
     acting,
@@ -98,8 +99,8 @@ async def to_login(request: Request, error: Exception) -> Response:
 
 
 class Hardened:
-    """Adds the headers to every answer, refuses forms that are too large before anything of them is read, and takes out
-    of the address what a form sends for the fields that were left empty."""
+    """Adds the headers to every answer, refuses forms that are too large before anything of them is read, and those that
+    are too slow, and takes out of the address what a form sends for the fields that were left empty."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -121,12 +122,31 @@ class Hardened:
             length = dict(scope["headers"]).get(b"content-length", b"")
             # Browsers say how long a form is; what does not is no form.
             if not length.isdigit() or int(length) > MAX_FORM:
-                response = Response(
-                    f"a form has {MAX_FORM:,} bytes at most, and says so\n", 413, media_type="text/plain"
-                )
+                response = _told(413, f"a form has {MAX_FORM:,} bytes at most, and says so")
                 await response(scope, receive, hardened)
                 return
+            try:
+                # Here, as whoever reads it later would wait for the rest of it for ever.
+                receive = _again(await whole(Request(scope, receive), MAX_FORM), receive)
+            except Problem as problem:
+                await _told(problem.status, problem.detail)(scope, receive, hardened)
+                return
         await self._app({**scope, "query_string": said(scope["query_string"])}, receive, hardened)
+
+
+def _told(status: int, says: str) -> Response:
+    return Response(f"{says}\n", status, media_type="text/plain")
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What receives a body that was read already, and then what comes after it."""
+    read = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def received() -> Message:
+        message: Message | None = next(read, None)
+        return await receive() if message is None else message
+
+    return received
 
 
 def said(query: bytes) -> bytes:

@@ -71,7 +71,6 @@ DATES = (
     Shown("promised_to", "Promised", "day"),
     Shown("original_to", "First estimate", "day"),
     Shown("current_to", "Now expected", "day"),
-    Shown("revisions", "Revisions", "number"),
     MILESTONE,
     LOCATION,
     CARRIER,

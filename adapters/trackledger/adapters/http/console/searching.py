@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import RedirectResponse
 
-from trackledger.adapters.http.api.asking import Word
+from trackledger.adapters.http.api.asking import Number
 from trackledger.adapters.http.api.services import Given
 from trackledger.adapters.http.console.rendering import link
 from trackledger.adapters.http.console.sessions import SignedIn, root
@@ -21,7 +21,7 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Word | None = None
+    q: Number | None = None
 
 
 @ROUTER.get("/search")
