@@ -556,6 +556,39 @@ def test_an_answer_of_a_moment_ago_says_so_and_is_not_given_where_more_is_asked_
     assert api.answer("/api/analytics/rto")["overall"]["n"] == before["overall"]["n"] + 2
 
 
+def test_a_question_of_now_is_counted_now(api: Api) -> None:
+    now = "2026-11-21T09:30:00Z"
+    before = api.answer("/api/analytics/rto", now=now)
+    with api.runtime.database.transaction() as transaction:
+        # As a rebuild does by other policies: rows change, and no event is recorded.
+        transaction.execute("UPDATE {s}journeys SET outcome = 'lost' WHERE outcome = 'returned'")
+    found = api.answer("/api/analytics/rto", now=now)
+    assert found["consistent_with"] == before["consistent_with"]
+    assert (before["overall"]["returned"], found["overall"]["returned"]) == (1, 0)
+
+
+def test_who_was_forgotten_is_in_no_figure_of_the_past(api: Api) -> None:
+    known_at = datetime.now(UTC).isoformat()
+
+    def origins() -> set[str | None]:
+        found = api.answer("/api/analytics/transit", known_at=known_at)
+        return {row["origin"] for row in found["groups"]}
+
+    assert "new delhi" in origins()
+    api.runtime.forgetting.forget("default:clickpost:4:G", "clerk@shop", "asked us to")
+    assert origins() and "new delhi" not in origins()
+
+
+def test_who_was_forgotten_is_in_no_figure_of_a_moment_ago(api: Api) -> None:
+    def origins() -> set[str | None]:
+        return {row["origin"] for row in api.answer("/api/analytics/transit")["groups"]}
+
+    assert "new delhi" in origins()
+    api.runtime.forgetting.forget("default:clickpost:4:G", "clerk@shop", "asked us to")
+    api.runtime.projector.catch_up()
+    assert origins() and "new delhi" not in origins()
+
+
 def test_what_was_not_asked_for_long_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "KEPT", 2)
     kept, now = recent.Recent(), datetime(2026, 11, 21, tzinfo=UTC)

@@ -214,6 +214,23 @@ def test_a_command_whose_process_died_is_taken_over_and_old_keys_are_forgotten(a
         assert fifth.earlier is None
 
 
+def test_a_key_that_is_older_is_forgotten_however_many_are(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trackledger.adapters.once.ERASED_AT_ONCE", 2)
+    database = api.runtime.database
+    for key in "abcd":
+        with once(database, "default", key, "r") as turn:
+            turn.answer = Answered(201, "{}")
+    with database.transaction() as transaction:
+        transaction.execute("UPDATE {s}commands SET began_at = :past", past=datetime.now(UTC) - timedelta(hours=25))
+
+    for key in "dc":
+        with once(database, "default", key, "another") as turn:
+            assert turn.earlier is None
+            turn.answer = Answered(201, "{}")
+
+    assert len(database.read("SELECT key FROM {s}commands")) == 2
+
+
 def test_a_key_that_is_none_is_refused(api: Api) -> None:
     for key in ("", "x" * 256, "a b", "\x80"):
         headers = {
@@ -354,6 +371,27 @@ def test_an_action_with_a_key_is_asked_for_once_and_told_as_it_is_now(api: Api, 
     assert [row["answer"] for row in kept] == ["{}"]
 
 
+def test_a_key_that_is_forgotten_does_not_stand_for_another_action(api: Api, played: Scripted) -> None:
+    key = {"idempotency-key": "one"}
+    first = done(api.post(ACT, {"action": "rto"}, headers=key), 201)
+    with api.runtime.database.transaction() as transaction:
+        transaction.execute("UPDATE {s}commands SET began_at = :past", past=datetime.now(UTC) - timedelta(hours=25))
+
+    second = done(api.post(ACT, {"action": "reattempt"}, headers=key), 201)
+
+    assert second["action_id"] != first["action_id"]
+    assert [one.json["action"] for one in played.asked] == ["INITIATE_RTO", "REATTEMPT"]
+
+
+def test_what_is_kept_of_a_command_cannot_be_tried_out_without_its_key(api: Api) -> None:
+    for key in ("key-1", "key-2"):
+        done(api.post(f"/api/shipments/{ID}/notes", {"text": "Mrs Rao"}, headers={"idempotency-key": key}), 201)
+
+    rows = api.runtime.store.read("SELECT key, request FROM {s}commands")
+    assert len({row["request"] for row in rows}) == len(rows) == 2
+    assert not [row for row in rows if "key-" in row["key"]]
+
+
 def test_what_was_done_by_hand_is_recorded(api: Api, played: Scripted) -> None:
     body = {"action": "change_details", "phone": "+91 98450 00000", "by_hand": True, "remark": "told the depot"}
 
@@ -398,6 +436,35 @@ def test_what_is_not_there_cannot_be_acted_on(api: Api) -> None:
     there = refused(api.post(ACT, body, who="stranger"), 404)
     missing = refused(api.post(ACT.replace(ID, ID[:-1]), body, who="stranger"), 404)
     assert there.replace(ID, "") == missing.replace(ID[:-1], "")
+
+
+def test_nobody_learns_that_a_shipment_of_another_account_cannot_be_read(api: Api) -> None:
+    with api.runtime.database.transaction() as transaction:
+        transaction.execute("UPDATE {s}stored_events SET topic = 'shipment.Teleported'")
+
+    for path, body in COMMANDS:
+        if ID in path:
+            there = refused(api.post(path, body, who="stranger"), 404)
+            missing = refused(api.post(path.replace(ID, ID[:-1]), body, who="stranger"), 404)
+            assert there.replace(ID, "") == missing.replace(ID[:-1], "")
+
+
+def test_every_good_answer_is_described(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+    good = {
+        path: sorted(code for code in told["post"]["responses"] if code < "300")
+        for path, told in paths.items()
+        if "post" in told and path.startswith("/api/")
+    }
+    assert good == {
+        "/api/shipments": ["200", "201"],
+        "/api/shipments/{shipment_id}/notes": ["201"],
+        "/api/shipments/{shipment_id}/refresh": ["202"],
+        "/api/shipments/{shipment_id}/ndr/{case_no}/actions": ["201", "202"],
+        "/api/shipments/{shipment_id}/ndr/actions/{action_id}/send": ["201", "202"],
+        "/api/messages/{message_id}/retry": ["202"],
+        "/api/parked/retry": ["202"],
+    }
 
 
 # everybody

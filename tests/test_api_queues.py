@@ -6,13 +6,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from support.asked import Api, asked, refused
 from support.assorted import NOW
 from support.needy import need
-from support.scans import instant
+from support.reports import report
+from support.scans import instant, scan
 from trackledger.adapters.inbox import message
 from trackledger.adapters.past import past
+from trackledger.domain.checkpoints import Tracker
 from trackledger.projections.table import Reader
 
 Row = dict[str, Any]
@@ -236,6 +239,15 @@ def test_statuses_that_nothing_maps_are_counted_for_one_account(api: Api) -> Non
     assert found[0]["example_message_id"] == min(row["message_id"] for row in first)
     of_one = api.items("/api/unmapped", provider="ship24")
     assert of_one == [row for row in found if row["provider"] == "ship24"] != []
+
+
+def test_statuses_of_many_words_are_paged_through(api: Api) -> None:
+    words = ["\U0001f4e6" * 3999 + end for end in "cba"] + ["\x01" * 4000]
+    scans = [replace(scan("unknown", f"{n + 1} 10:00", said=said), status_code="") for n, said in enumerate(words)]
+    api.runtime.ledger.intake([report(*scans, at="5 12:00", tracker=Tracker("shippit", "S1"))])
+    api.runtime.projector.catch_up()
+    pages = api.pages("/api/unmapped", provider="shippit", limit=1)
+    assert [row["text"] for page in pages for row in page] == words
 
 
 def test_a_parked_message_is_shown_to_those_who_may_see_it(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -10,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.asked import Api, asked, refused
-from support.assorted import CARRIERS, NOW, PROVIDERS, SHIPMENTS, fill, reference_of, tracker_of, words
+from support.assorted import CARRIERS, NOW, PROVIDERS, SHIPMENTS, fill, heard, reference_of, tracker_of, words
 from trackledger.adapters.runtime import Runtime
+from trackledger.domain.checkpoints import Registration, Tracker
 from trackledger.domain.milestones import FINAL, Leg, Milestone
 from trackledger.domain.policies.silence import StuckKind
 from trackledger.projections import seeking
@@ -239,6 +241,26 @@ def test_every_order_goes_through_all_pages(api: Api) -> None:
     assert unheard
 
 
+def test_what_stays_is_on_one_page_whatever_is_written_meanwhile(api: Api) -> None:
+    newcomers = count(SHIPMENTS)
+    came = 0
+    for sort in seeking.ORDERS:
+        stays = [row["shipment_id"] for row in api.items(PATH, sort=sort, limit=1000)]
+        met: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = api.answer(PATH, sort=sort, limit=9, **cursor)
+            met += [row["shipment_id"] for row in answer["items"]]
+            if answer["next"] is None:
+                break
+            cursor = {"cursor": answer["next"]}
+            api.runtime.ledger.intake([heard(next(newcomers)) for _ in range(3)])
+            api.runtime.projector.catch_up()
+        assert [one for one in met if one in stays] == stays, sort
+        came += len(set(met) - set(stays))
+    assert came, "some of those that came meanwhile stand farther on"
+
+
 def test_the_pages_of_a_narrowed_list_follow_one_another(api: Api) -> None:
     asked: dict[str, Any] = {"milestone": ["delivered", "in_transit"], "carrier": "Delhivery", "sort": "-since"}
     pages = api.pages(PATH, limit=2, **asked)
@@ -256,14 +278,33 @@ def test_other_accounts_shipments_are_not_there(api: Api) -> None:
         assert api.items(PATH, q=shipment_id) == []
 
 
+def test_the_longest_names_are_found_and_paged_through(api: Api) -> None:
+    longest = ["\U00010428" * 255 + end for end in "abc"]
+    carrier = "\U0001f69a" * 256
+    for reference in longest:
+        tracker = Tracker("clickpost", reference, carrier, reference)
+        api.runtime.ledger.register(
+            [Registration(reference, trackers=(tracker,), details={"order_id": reference, "service": carrier})]
+        )
+    api.runtime.projector.catch_up()
+    for reference in longest:
+        ids = [f"default:host:{reference}"]
+        for name in ("reference", "order_id", "tracking_number", "q"):
+            assert [row["shipment_id"] for row in api.items(PATH, **{name: reference})] == ids
+        assert [row["shipment_id"] for row in api.items(PATH, q=ids[0])] == ids
+    rows = [row["reference"] for page in api.pages(PATH, carrier=carrier, service=carrier, limit=1) for row in page]
+    assert rows == longest
+
+
 WRONG = [
     ("milestone", "nowhere"),
     ("is_final", "perhaps"),
     ("leg", "sideways"),
     ("carrier", ""),
-    ("carrier", "x" * 201),
+    ("carrier", "x" * 257),
     ("carrier", "\x00"),
     ("q", ""),
+    ("q", "x" * 401),
     ("q", "   "),
     ("q", "a\x00"),
     ("ndr", "shut"),

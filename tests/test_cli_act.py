@@ -67,6 +67,8 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(filled: Cli) -> None:
         (("reschedule",), "preferred_date is missing; reschedule to a day such as 2026-11-28"),
         (("change_details",), "address is missing, and phone is too; give what has changed"),
         (("again", "--phone", "9845000000"), "again asks for what was asked for before; leave the other options out"),
+        (("again", "--case", "1"), "again asks for what was asked for before; leave the other options out"),
+        (("rto", "--by-hand", "--action-id", "a1"), "--action-id names what was asked for before; give it to `again`"),
         (("reattempt",), f"{ATTEMPTED} is followed at clickpost, where no action can be asked for from here"),
     ]:
         assert filled.refusal("act", "TL-20417", *args, *ME, code=2).startswith(says)

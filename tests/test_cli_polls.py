@@ -137,15 +137,9 @@ def test_what_is_not_asked_about_any_more_says_why_and_can_be_taken_up_again(con
     assert stopped["reason"].startswith("shippit: GET http://127.0.0.1")
     assert "stopped" in connected.text("polls", "--stopped")
 
-    connected.text("polls", stopped["reference"], "--again")
+    (told,) = connected.json("refresh", stopped["reference"])
+    assert (told["state"], told["reason"]) == ("asking", "somebody wants to know")
     assert connected.json("polls", "--stopped") == []
-    assert connected.json("poll", "--once") == {"shippit": 1}
-    (row,) = connected.json("polls", stopped["reference"])
-    assert (row["state"], row["outcome"]) == ("asking", "answered")
-
-
-def test_taking_up_again_needs_a_shipment(connected: Cli) -> None:
-    assert connected.refusal("polls", "--again", code=2) == "--again needs the REF of a shipment; name one"
 
 
 def test_an_account_that_was_stopped_is_told_with_each_of_its_trackers(connected: Cli, played: Scripted) -> None:

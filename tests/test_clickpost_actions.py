@@ -17,7 +17,15 @@ from support.simulated import ask_all, standing, take
 from trackledger.adapters.acting import Acted, request_ndr_action, send_ndr_action
 from trackledger.adapters.once import InWork
 from trackledger.adapters.providers import PROVIDERS, provider
-from trackledger.adapters.providers.asking import Access, Acts, BadCredentials, Declined, TooMany, Unavailable
+from trackledger.adapters.providers.asking import (
+    Access,
+    Acts,
+    BadCredentials,
+    Declined,
+    Rejected,
+    TooMany,
+    Unavailable,
+)
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.settings import Settings
 from trackledger.adapters.simulator.simulation import Simulation
@@ -116,6 +124,7 @@ def test_an_action_is_posted_in_clickposts_words(
         (no(422, {"phone_number": ["too short"]}), '{"phone_number": ["too short"]}'),
         (no(400, f"no user for key {KEY}\nat all"), "no user for key *** at all"),
         (no(400, None), "null"),
+        (no(200, "not eligible"), "not eligible"),
     ],
 )
 def test_a_refusal_has_its_words(client: Acts, played: Scripted, reply: Any, words: str) -> None:
@@ -138,6 +147,8 @@ def test_a_refusal_has_its_words(client: Acts, played: Scripted, reply: Any, wor
         (no(500), Unavailable),
         (Reply(b"<!doctype html>", 200, {"content-type": "text/html"}), Unavailable),
         (Reply({"detail": "down"}, 503), Unavailable),
+        (Reply(OK, 503), Unavailable),
+        (Reply(OK, 302), Rejected),
         (Reply({"success": True}), Unavailable),
         (Reply([1]), Unavailable),
         (Reply(b""), Unavailable),
@@ -208,6 +219,53 @@ def test_without_an_answer_it_stays_requested_and_is_sent_again(connected: Runti
     assert len(played.asked) == 3
     assert send_ndr_action(connected, ID, lost.action_id, "clerk").state == "acknowledged"
     assert len(played.asked) == 3
+
+
+def test_a_long_answer_is_told_as_it_is_kept(connected: Runtime, played: Scripted) -> None:
+    played.answers({"meta": {"message": "so " * 1000, "success": True, "status": 200}})
+
+    acted = request_ndr_action(connected, ID, 1, REATTEMPT, "clerk")
+
+    assert state(connected) == [("acknowledged", acted.answer)]
+
+
+def test_nobody_is_asked_about_a_delivery_that_is_over(connected: Runtime, played: Scripted) -> None:
+    played.answers(Reply(status=0))
+    request_ndr_action(connected, ID, 1, REATTEMPT, "clerk", action_id="a1")
+    connected.ledger.intake([report(scan("delivered", "4 12:00"), at="4 13:00")])
+
+    acted = send_ndr_action(connected, ID, "a1", "clerk")
+
+    says = f"the failed delivery 1 of {ID} is closed; nobody is asked about it"
+    assert acted == Acted("a1", "requested", trouble=says)  # type: ignore[arg-type]
+    assert len(played.asked) == 1
+
+
+def test_nobody_waits_for_ever_until_a_call_is_free(connected: Runtime, played: Scripted) -> None:
+    played.answers(Reply(status=0))
+    request_ndr_action(connected, ID, 1, REATTEMPT, "clerk", action_id="a1")
+    later = datetime.now(UTC) + timedelta(minutes=10)
+    with connected.database.transaction() as transaction:
+        transaction.execute("UPDATE {s}poll_accounts SET free_at = :later", later=later)
+
+    acted = send_ndr_action(connected, ID, "a1", "clerk")
+
+    assert acted.trouble == f"so many calls wait already that the next is free at {later}"
+    assert connected.store.read("SELECT free_at FROM {s}poll_accounts") == [{"free_at": later}]
+    assert len(played.asked) == 1
+
+
+def test_an_account_that_cannot_be_asked_after_all_leaves_it_requested(database_url: str) -> None:
+    account = asked_account("clickpost", "http://127.0.0.1:1")
+    assert account.access is not None
+    nameless = replace(account, access=replace(account.access, user=""))
+    with open_runtime(Settings(database_url, accounts=(nameless,))) as runtime:
+        fail(runtime)
+
+        acted = request_ndr_action(runtime, ID, 1, REATTEMPT, "clerk")
+
+        assert acted.trouble == "clickpost: a key and a user name are needed; set both for this account"
+        assert state(runtime) == [("requested", None)]
 
 
 def test_a_crash_after_the_request_leaves_it_requested(connected: Runtime, played: Scripted) -> None:
@@ -315,6 +373,17 @@ def test_the_tracker_that_told_of_the_failure_is_asked_before_others(connected: 
     request_ndr_action(connected, "default:ship24:t-1", 1, REATTEMPT, "clerk")
 
     assert [asked.json["waybill"] for asked in played.asked] == ["AWB8"]
+
+
+def test_of_several_numbers_the_one_whose_delivery_failed_is_acted_on(connected: Runtime, played: Scripted) -> None:
+    first, second = Tracker("clickpost", "4:AWB8"), Tracker("clickpost", "4:AWB9")
+    connected.ledger.register([Registration(trackers=(first, second))])
+    connected.ledger.intake([report(scan("delivery_failed", "3 12:00"), at="3 13:00", tracker=second)])
+    played.answers(OK)
+
+    request_ndr_action(connected, "default:clickpost:4:AWB8", 1, REATTEMPT, "clerk")
+
+    assert [asked.json["waybill"] for asked in played.asked] == ["AWB9"]
 
 
 @pytest.mark.parametrize("days", [-3, 61, 4000])

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -22,6 +22,7 @@ from trackledger.adapters.inbox import message
 from trackledger.adapters.runtime import open_runtime
 from trackledger.adapters.schedule import Schedule
 from trackledger.adapters.settings import ServerSettings, Settings
+from trackledger.domain.checkpoints import Registration
 from trackledger.domain.events import NoteAdded
 
 PAGES = (
@@ -272,6 +273,23 @@ def test_a_form_that_is_sent_twice_is_done_once_and_what_became_of_it_is_told_on
         assert visitor.send("/act/note", form | {"next": "https://evil.example"}).headers["location"] == "/console/"
 
 
+def test_a_remark_of_several_lines_is_kept_in_one(small: Api) -> None:
+    with visiting(small.url, "operator") as visitor:
+        form = {"csrf": visitor.open("/").field("csrf"), "shipment_id": parcel_id(0), "once": "0" * 32}
+        assert visitor.send("/act/note", form | {"text": "he called\r\ntwice"}).status_code == 303
+        assert notes(small, parcel_id(0)) == ["he called twice"]
+
+
+def test_a_form_that_is_sent_again_with_another_action_is_refused(api: Api) -> None:
+    with visiting(api.url, "operator") as visitor:
+        page = visitor.open("/act", shipment_id=FAILED)
+        form = {name: page.field(name) for name in ("csrf", "shipment_id", "case_no", "once")} | {"by_hand": "true"}
+        assert visitor.send("/act/ndr", form | {"action": "reattempt"}).status_code == 303
+        gone_back = visitor.send("/act/ndr", form | {"action": "rto"})
+        assert gone_back.status_code == 409 and "is another action" in Page(gone_back.text).text
+        assert Page(gone_back.text).field("once") != form["once"]
+
+
 def test_a_form_that_is_too_large_is_refused_unread(small: Api) -> None:
     with visiting(small.url, "operator") as visitor:
         assert visitor.send("/act/note", {"text": "x" * 100_000}).status_code == 413
@@ -379,7 +397,8 @@ def test_what_is_missing_and_what_is_anothers_look_the_same(api: Api) -> None:
                 response = visitor.send(path, sent)
                 assert response.status_code == 404
                 gone.add(Page(response.text).text)
-        gone.add(visitor.open("/nothing", 404).text)
+        for path in ("/nothing", "/shipments/default:clickpost:4:%00", "/messages/%00"):
+            gone.add(visitor.open(path, 404).text)
         assert len(gone) == 1
         for path in PAGES[1:]:
             assert visitor.open(path).rows == [], path
@@ -538,7 +557,7 @@ def test_a_number_leads_to_its_shipment(api: Api) -> None:
         none = visitor.leads("/search", q="nothing like it")
         assert "No shipment is like that." in visitor.open(none).text
         assert visitor.leads("/search", q="  ") == "/shipments"
-        visitor.open("/search", 422, q="x" * 201)
+        visitor.open("/search", 422, q="x" * 401)
 
 
 # All of it
@@ -562,6 +581,30 @@ def test_the_first_page_is_small_and_its_files_are_kept(api: Api) -> None:
             assert visitor.client.get(path).status_code == 404
 
 
+def test_a_shipment_whose_name_is_a_path_is_linked_and_opened(small: Api) -> None:
+    names = ("../../logout", "..", "x/../../act", "//evil.example/", "%2e%2e/./a", 'a"b?c#d')
+    small.runtime.ledger.register([Registration(name) for name in names])
+    small.runtime.projector.catch_up()
+    with visiting(small.url, "reader") as visitor:
+        for name in names:
+            (link,) = visitor.open("/shipments", q="default:host:").all("a", title=f"default:host:{name}")
+            # As browsers resolve it.
+            address = urljoin(f"{small.url}{visitor.base}/shipments", link["href"])
+            assert address.startswith(f"{small.url}{visitor.base}/shipments/default:host:")
+            assert name in Page(visitor.client.get(address).raise_for_status().text).text
+
+
+@pytest.mark.parametrize("name", ["50%41", "l\u00e4ger 7", "a?b#c"])
+def test_who_notes_something_comes_back_to_the_page_whatever_it_is_called(small: Api, name: str) -> None:
+    small.runtime.ledger.register([Registration(name)])
+    small.runtime.projector.catch_up()
+    path = f"/shipments/{quote(f'default:host:{name}', safe=':')}"
+    with visiting(small.url, "operator") as visitor:
+        page = visitor.open(path)
+        form = {field: page.field(field) for field in ("csrf", "shipment_id", "once", "next")}
+        assert visitor.send("/act/note", form | {"text": "x"}).headers["location"] == f"{visitor.base}{path}"
+
+
 def test_everything_works_below_another_path(tmp_path: Path) -> None:
     with asked(f"sqlite:///{tmp_path}/ledger.db") as api:
         fill(api)
@@ -578,3 +621,15 @@ def test_everything_works_below_another_path(tmp_path: Path) -> None:
             for path in (*PAGES, f"/shipments/{FAILED}", f"/act?shipment_id={FAILED}"):
                 visitor.open(path)
             assert visitor.leads("/search", q="P1") == f"/shipments/{parcel_id(1)}"
+
+
+@pytest.mark.parametrize("path", ["/mein lager", "/l\u00e4ger", "/\u5009\u5eab", "/a;b"])
+def test_somebody_stays_signed_in_below_a_path_of_any_characters(small: Api, path: str) -> None:
+    host = FastAPI()
+    host.mount(path, create_app(small.runtime))
+    with serving(host, grace=1) as url, visiting(url, base=f"{quote(path)}/console") as visitor:
+        signed_in = visitor.sign_in("operator", f"{path}/console/")
+        assert f"path={visitor.base};".lower() in signed_in.headers["set-cookie"].lower()
+        form = {"csrf": visitor.open("/").field("csrf"), "shipment_id": parcel_id(0), "once": "0" * 32, "text": "x"}
+        assert visitor.send("/act/note", form).headers["location"] == f"{visitor.base}/shipments/{parcel_id(0)}"
+        assert visitor.open("/ndr").all("a", **{"aria-current": "page"})[0]["href"] == f"{visitor.base}/ndr"

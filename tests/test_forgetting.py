@@ -425,7 +425,7 @@ def test_it_is_asked_about_no_more_however_much_hints_at_news(runtime: Runtime) 
     assert held.asked == 1
     schedule = Schedule(runtime.database)
     schedule.settle([(leased, replace(leased.row, asked=1))])
-    assert schedule.again([ATTEMPTED], RECEIVED) == 0
+    schedule.soon([ATTEMPTED], RECEIVED)
     with runtime.database.transaction() as transaction:
         schedule.poke(transaction, {("default", "clickpost"): ["4:7702913348051"]}, RECEIVED, "a webhook")
     asked(runtime).sync(RECEIVED)

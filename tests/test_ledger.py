@@ -398,7 +398,10 @@ def test_a_shipment_is_no_piece_of_another_account_s(runtime: Runtime) -> None:
     runtime.ledger.register([Registration("P")])
 
     there, missing = runtime.ledger.register(
-        [Registration(f"P-{n}", account="other", piece_of=of) for n, of in enumerate(("default:host:P", "default:host:Q"))]
+        [
+            Registration(f"P-{n}", account="other", piece_of=of)
+            for n, of in enumerate(("default:host:P", "default:host:Q"))
+        ]
     )
 
     assert there.events == missing.events == 0 and there.error

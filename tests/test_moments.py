@@ -157,6 +157,25 @@ def test_who_is_forgotten_is_in_no_moment_that_is_kept(known: Runtime, past: Mom
     assert remarks() == {None, "by 4"}
 
 
+def test_what_was_recorded_by_then_and_committed_later_is_in_a_kept_moment(
+    known: Runtime, past: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record(day: int, at: datetime) -> None:
+        told = report(scan("picked_up", "3 10:00"), at="3 11:00", tracker=parcel(day))
+        Ledger(Recorder(known.database), clock=repeat(at).__next__).intake([told])
+
+    monkeypatch.setattr(moments, "LOOKED_AT", 1)
+    folds = counted(monkeypatch)
+    assert (count(past, 5), len(folds)) == (3, 1)
+    record(20, noon(6))
+    record(21, noon(5))
+    assert (count(past, 5), len(folds)) == (4, 2)
+    record(22, noon(6))
+    with past.tables(noon(5)) as tables:
+        assert tables.position == known.store.head(), "nothing of the rest was known by then"
+    assert (count(past, 5), len(folds)) == (4, 2)
+
+
 def test_a_kept_moment_is_not_kept_for_ever(past: Moments, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments, "KEPT_SECONDS", -1.0)
     folds = counted(monkeypatch)

@@ -192,6 +192,21 @@ def test_the_same_id_never_makes_a_second_action(runtime: Runtime) -> None:
     assert len(events(runtime)) == 1
 
 
+@pytest.mark.parametrize(
+    ("instruction", "hand"), [(RTO, False), (replace(REATTEMPT, remark="again"), False), (REATTEMPT, True)]
+)
+def test_an_id_stands_for_one_action_for_ever(runtime: Runtime, instruction: Instruction, hand: bool) -> None:
+    failed(runtime)
+    want(runtime)
+    answer(runtime)
+
+    other = want(runtime, instruction, hand=hand)
+
+    assert isinstance(other.refusal, CaseMovedOn)
+    assert other.error == "a1 is another action, by clerk; look at that, and ask anew"
+    assert len(events(runtime)) == 3
+
+
 def test_the_same_action_is_not_asked_for_twice_about_one_failure(runtime: Runtime) -> None:
     failed(runtime)
     want(runtime)
@@ -202,7 +217,8 @@ def test_the_same_action_is_not_asked_for_twice_about_one_failure(runtime: Runti
 
     assert isinstance(twice.refusal, CaseMovedOn) and isinstance(thrice.refusal, CaseMovedOn)
     assert twice.error == "this is requested already as a1, by clerk; look at that"
-    assert want(runtime, RTO, "a4").error == ""
+    assert isinstance(want(runtime, replace(REATTEMPT, remark="he called"), "a4").refusal, CaseMovedOn)
+    assert want(runtime, RTO, "a5").error == ""
 
 
 def test_an_action_about_a_visit_ends_with_the_next_one_that_fails(runtime: Runtime) -> None:
@@ -366,6 +382,8 @@ def test_an_answer_to_an_action_that_nobody_asked_for_is_refused(runtime: Runtim
             "phone is not 6 to 25 digits, blanks, hyphens and brackets, after a +; correct it",
         ),
         (replace(MOVED, address="a\nb at the lake"), "address is not 5 to 500 characters in one line; correct it"),
+        (replace(MOVED, address="a\u2028b at the lake"), "address is not 5 to 500 characters in one line; correct it"),
+        (replace(MOVED, remark="a\x85b"), "remark is not 1 to 500 characters in one line; correct it"),
         (replace(MOVED, address=" " * 9), "address is not 5 to 500 characters in one line; correct it"),
         (replace(MOVED, address="14 Lake \ud800 Road"), "address is not 5 to 500 characters in one line; correct it"),
         (replace(MOVED, pincode="5'; --"), "pincode is not 3 to 12 letters, digits, blanks and hyphens; correct it"),

@@ -33,6 +33,7 @@ from trackledger.adapters.runtime import Runtime
 from trackledger.adapters.storage.database import Database
 from trackledger.adapters.storage.schema import TREE_HEADS, HeadRow
 from trackledger.domain.errors import UsageError
+from trackledger.projections.tables import TABLES
 
 CONFIGURED = f"""
 [proof]
@@ -459,9 +460,9 @@ def test_rows_that_do_not_follow_are_named(sealed: Cli, database: Database) -> N
 
 
 def test_tables_may_be_behind(sealed: Cli, runtime: Runtime) -> None:
-    sql("UPDATE {s}positions SET position = 0 WHERE name = 'tables'", "DELETE FROM {s}shipments")(runtime.database)
-    for table in ("timeline", "ndr_cases", "silence", "delivery_dates", "estimates"):
-        sql(f"DELETE FROM {{s}}{table}")(runtime.database)
+    sql("UPDATE {s}positions SET position = 0 WHERE name = 'tables'")(runtime.database)
+    for table in TABLES:
+        sql(f"DELETE FROM {{s}}{table.name}")(runtime.database)
 
     assert sealed("verify").exit_code == 0
 

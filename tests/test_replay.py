@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from support.rows import rows
 from support.scans import instant
 from support.simulated import heard, instants, take
 from support.threads import in_thread, until
+from trackledger.adapters.clock import Clock
 from trackledger.adapters.past import past
 from trackledger.adapters.ranges import InProcess
 from trackledger.adapters.replay import replay
@@ -44,10 +45,10 @@ def fill(runtime: Runtime, parcels: int = 9, first: int = 0) -> None:
     runtime.projector.catch_up()
 
 
-def moment() -> datetime:
+def moment(clock: Clock = Clock()) -> datetime:  # noqa: B008
     """The present, which nothing that is recorded later is part of."""
-    now = datetime.now(UTC)
-    while datetime.now(UTC) <= now:
+    now = clock.now()
+    while clock.now() <= now:
         pass
     return now
 
@@ -83,7 +84,7 @@ def test_a_replay_as_of_a_moment_is_what_the_tables_held_then(database_url: str,
             told = [one for one in running.deliveries() if before < one.push.at <= at]
             assert take(runtime, heard(runtime, told)) == []
             links = runtime.store.read("SELECT * FROM {s}tracker_links ORDER BY tracker")
-            live.append((moment(), rows(runtime.store) | {"tracker_links": links}))
+            live.append((moment(runtime.settings.clock), rows(runtime.store) | {"tracker_links": links}))
             before = at
 
         for kind in ("sqlite", "postgresql"):

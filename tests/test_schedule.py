@@ -446,14 +446,34 @@ def test_a_hint_that_names_no_tracker_is_passed_over(runtime: Runtime) -> None:
 
 
 def test_a_person_has_a_shipment_asked_about_again(runtime: Runtime, schedule: Schedule) -> None:
-    shipments = register(runtime, "shippit", "PP1", "PP2")
+    shipments = register(runtime, "shippit", "PP1", "PP2", "PP3")
     sync(runtime, NOW, SHOP)
-    asked_about(runtime, state="stopped", unknown=14, failures=3, unchanged=9)
+    for number in (1, 2, 3):
+        tracker = f"default:shippit:PP{number}"
+        asked_about(runtime, tracker, state="stopped", unknown=14, failures=3, unchanged=9)
+    change(runtime, "default:shippit:PP2", asked_at=NOW + HOUR)
 
-    assert schedule.again(shipments[:1], NOW + HOUR) == 1
-    row = scheduled(runtime)["default:shippit:PP1"]
-    assert (row["state"], row["due_at"], row["reason"]) == ("asking", NOW + HOUR, "somebody wants to know")
-    assert (row["unknown"], row["failures"], row["unchanged"]) == (0, 0, 0)
+    schedule.soon(shipments[:2], NOW + HOUR)
+
+    first, second, third = scheduled(runtime).values()
+    assert (first["state"], first["due_at"], first["reason"]) == ("asking", NOW + HOUR, "somebody wants to know")
+    assert (second["state"], second["due_at"]) == ("asking", NOW + HOUR + MINUTE)
+    for row in (first, second):
+        assert (row["unknown"], row["failures"], row["unchanged"]) == (0, 0, 0)
+    assert (third["state"], third["unknown"]) == ("stopped", 14)
+
+
+def test_who_wants_to_know_is_not_told_what_was_asked_before(runtime: Runtime, schedule: Schedule) -> None:
+    shipments = register(runtime, "shippit", "PP1")
+    sync(runtime, NOW, SHOP)
+    change(runtime, "default:shippit:PP1", due_at=NOW)
+    (leased,) = lease(schedule, NOW)
+
+    schedule.soon(shipments, NOW + MINUTE)
+    schedule.settle([settled(leased)])
+
+    (row,) = scheduled(runtime).values()
+    assert (row["due_at"], row["reason"]) == (NOW + MINUTE, "somebody wants to know")
 
 
 def test_the_list_tells_what_is_due_first_and_why_an_account_is_not_asked(runtime: Runtime, schedule: Schedule) -> None:

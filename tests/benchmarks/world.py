@@ -7,6 +7,8 @@ from support.simulated import ask_all, heard
 from trackledger.adapters.providers.base import Message
 from trackledger.adapters.runtime import Runtime, open_runtime
 from trackledger.adapters.simulator.simulation import Running, Simulation
+from trackledger.adapters.storage.recorder import Recorder
+from trackledger.domain.ledger import Ledger
 
 PARCELS = 2_000
 """Parcels of one world; each is an account of its own."""
@@ -28,6 +30,8 @@ def messages(database: str, checkpoints: int) -> Iterator[tuple[Runtime, list[Me
         seed += 1
         simulation = Simulation(seed, PARCELS, account=f"shop{seed:03}")
         with simulation.serve() as running, open_runtime(running.settings(database)) as runtime:
+            # Recorded by the machine's clock, as the worlds follow each other here and their own clocks do not.
+            runtime.ledger = Ledger(Recorder(runtime.database), withdraws=runtime.settings.withdraws)
             registrations = running.registrations()
             for start in range(0, len(registrations), 1000):
                 runtime.ledger.register(registrations[start : start + 1000])

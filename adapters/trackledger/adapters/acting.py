@@ -165,9 +165,10 @@ def _said(runtime: Runtime, shipment_id: str, account: str | None) -> Statements
     missing = ShipmentNotFound(f"no shipment {shipment_id!r} in this ledger; look it up by number first")
     if not shipment_id.isprintable():  # PostgreSQL would not even look for some
         raise missing
-    said = fold(shipment_id, runtime.ledger.history(shipment_id))
-    if account is not None and said.account != account:
+    # By its id, so that nothing of another account's is read: also that it cannot be says that it is there.
+    if account is not None and not shipment_id.startswith(f"{account}:"):
         raise missing
+    said = fold(shipment_id, runtime.ledger.history(shipment_id))
     if said.forgotten:
         raise ShipmentForgotten(f"{shipment_id} was forgotten; nothing can be added to it")
     return said

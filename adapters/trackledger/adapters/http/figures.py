@@ -6,7 +6,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trackledger.adapters.http.api.services import Services
+from trackledger.adapters.http.moments import Tables
 from trackledger.adapters.http.recent import Counted
+from trackledger.domain.events import FORGOTTEN
 from trackledger.projections.analytics import Question, ask
 from trackledger.projections.cohorts import Cohort, Dimension
 from trackledger.projections.transit_times import Unit
@@ -42,7 +44,21 @@ def figures(
         # neither is told as it was a minute ago.
         since = at_least if known_at is None else tables.position
         counted = None if exactly else recent.find(key, tables.position, since)
-        if counted is None:
+        if counted is None or _was_forgotten(tables, counted.position):
             answer = ask(tables.reader, wanted.question, wanted.cohort, wanted.by, wanted.limit, wanted.unit)
             return recent.keep(key, answer, now, tables.position)
     return replace(counted, as_of=now) if counted.position == tables.position else counted
+
+
+def _was_forgotten(tables: Tables, after: int) -> bool:
+    """Whether anybody was forgotten since a position, whose words may stand in what was answered then."""
+    if after >= tables.position:
+        return False
+    return bool(
+        tables.reader.read(
+            f"""SELECT 1 AS found FROM {{s}}stored_events WHERE notification_id > :after AND notification_id <= :upto
+                  AND topic = '{FORGOTTEN}' LIMIT 1""",
+            after=after,
+            upto=tables.position,
+        )
+    )

@@ -55,12 +55,13 @@ _ACTED = command_schema(
     answer={"type": ["string", "null"], "description": "What was said to it"},
     trouble={"type": ["string", "null"], "description": "Why nobody has answered, if that is known"},
 )
+_UNANSWERED = {202: "It is recorded, and nobody has answered"}
 
 
 @ROUTER.post(
     "/shipments/{shipment_id:path}/ndr/{case_no}/actions",
     status_code=201,
-    responses=describe(_ACTED, status=201, refusals=(403, 404, 409, 410, 413, 415)),
+    responses=describe(_ACTED, status=201, also=_UNANSWERED, refusals=(403, 404, 409, 410, 413, 415)),
     openapi_extra=describe_body(_ACTION.json_schema()),
 )
 def act_on_failed_delivery(
@@ -108,7 +109,7 @@ def act_on_failed_delivery(
 @ROUTER.post(
     "/shipments/{shipment_id:path}/ndr/actions/{action_id}/send",
     status_code=201,
-    responses=describe(_ACTED, status=201, refusals=(403, 404, 409, 410)),
+    responses=describe(_ACTED, status=201, also=_UNANSWERED, refusals=(403, 404, 409, 410)),
 )
 def send_action_again(
     given: Given, principal: Operating, shipment_id: Shipment, action_id: Annotated[str, Path(max_length=64)]

@@ -239,11 +239,15 @@ def _column_schema(column: Column) -> dict[str, Any]:
     return schema
 
 
-def describe(schema: dict[str, Any], *, status: int = 200, refusals: Sequence[int] = ()) -> dict[int | str, Any]:
-    """The answers of a route in the OpenAPI description: the good one, and those by which it may refuse."""
+def describe(
+    schema: dict[str, Any], *, status: int = 200, also: Mapping[int, str] | None = None, refusals: Sequence[int] = ()
+) -> dict[int | str, Any]:
+    """The answers of a route in the OpenAPI description: the good one, other good ones of the same form with what they
+    mean, and those by which it may refuse."""
     problem = {"content": {MEDIA_TYPE: {"schema": SCHEMA}}}
     told: dict[int | str, Any] = {
-        status: {"description": "As asked", "content": {"application/json": {"schema": schema}}}
+        code: {"description": meaning, "content": {"application/json": {"schema": schema}}}
+        for code, meaning in {status: "As asked", **(also or {})}.items()
     }
     meanings = {
         401: "No valid token", 403: "The token does not allow it", 404: "There is none", 406: "Not in this form",

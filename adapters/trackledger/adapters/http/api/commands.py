@@ -90,6 +90,7 @@ _SCHEMA_OF_ONE = _ONE.json_schema()
             ]
         },
         status=201,
+        also={200: "All of it was so already"},
         refusals=(403, 404, 409, 410, 413, 415),
     ),
     openapi_extra=describe_body(

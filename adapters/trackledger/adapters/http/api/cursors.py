@@ -24,7 +24,7 @@ _TYPES: dict[Kind, Any] = {
 }
 
 _UNREADABLE = (ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
-"""What is raised by words that are no cursor: also by times that no calendar in UTC has, and by what is nested deeply."""
+"""What is raised by words that are no cursor, by times that UTC has no calendar for and by what is nested deeply."""
 
 
 class Cursor(Struct, frozen=True, array_like=True):

@@ -33,7 +33,7 @@ class ShipmentsAsked(Listed):
     reference: Word | None = Field(None, description="The host's own")
     order_id: Word | None = None
     tracking_number: Word | None = None
-    q: Annotated[Number, Field(pattern=r"\S")] | None = Field(
+    q: Annotated[Number, Field(pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")] | None = Field(
         None,
         description="A shipment id, reference, order id or tracking number, also of one of its trackers, or what one "
         "begins with; as written, in capitals, and without blanks and dashes",

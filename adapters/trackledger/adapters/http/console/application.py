@@ -99,8 +99,8 @@ async def to_login(request: Request, error: Exception) -> Response:
 
 
 class Hardened:
-    """Adds the headers to every answer, refuses forms that are too large before anything of them is read, and those that
-    are too slow, and takes out of the address what a form sends for the fields that were left empty."""
+    """Adds the headers to every answer, refuses forms that are too large before anything of them is read, and those
+    that are too slow, and takes out of the address what a form sends for the fields that were left empty."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -40,6 +40,8 @@ _STEERING = re.compile(
 """Characters that are not seen, or that reverse the direction of the text around them. Those that join letters are
 none of them, as names need them."""
 
+_DOTS = re.compile(r"/(?=\.{1,2}(?:/|$))")
+
 
 def render(
     request: Request,
@@ -64,7 +66,7 @@ def render(
         "csrf": lambda: csrf_token(request),
         "flash": flash,
         "here": here(request),
-        "at": request.url.path.removeprefix(base),
+        "at": request.scope["path"].removeprefix(request.scope.get("root_path", "")),
         "q": "",
     }
     page = _environment().get_template(name).render(about | context)
@@ -78,12 +80,14 @@ def link(base: str, path: str, **query: Any) -> str:
     """The address of a page of the console: `path` begins with a slash; parts of the query that are None are left
     out."""
     given = {name: value for name, value in query.items() if value is not None}
-    return f"{base}{quote(path, safe='/:@~')}{'?' if given else ''}{urlencode(given, doseq=True)}"
+    # A shipment may be called `../x`, which browsers would resolve: they leave dots behind an escaped slash alone.
+    steps = _DOTS.sub("%2F", quote(path, safe="/:@~"))
+    return f"{base}{steps}{'?' if given else ''}{urlencode(given, doseq=True)}"
 
 
 def here(request: Request) -> str:
     """The address of this page, as a path."""
-    return f"{request.url.path}{'?' if request.url.query else ''}{request.url.query}"
+    return f"{link('', request.scope['path'])}{'?' if request.url.query else ''}{request.url.query}"
 
 
 def signed_in_as(request: Request) -> Principal | None:

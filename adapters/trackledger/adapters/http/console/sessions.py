@@ -7,7 +7,7 @@ from hmac import compare_digest
 from secrets import token_urlsafe
 from threading import Lock
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from fastapi import Depends, Request, Response
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -150,9 +150,10 @@ def same_site(request: Request) -> None:
 
 
 def root(request: Request) -> str:
-    """The path below which the console lies, without a slash at its end."""
+    """The path below which the console lies, as it stands in addresses, without a slash at its end."""
     path: str = request.scope.get("root_path", "")
-    return path.rstrip("/")
+    # Browsers write it so too, and send a cookie only where the address begins with its path.
+    return quote(path.rstrip("/"), safe="/:@!$&'()*+,=~")
 
 
 def keep(request: Request, response: Response, name: str, value: str, lasts: timedelta) -> None:
@@ -178,7 +179,7 @@ def inside(request: Request, path: str) -> str:
     base = root(request)
     steps = unquote(path.partition("?")[0])
     harmless = path.isprintable() and path.isascii() and "\\" not in steps and "//" not in steps
-    if harmless and ".." not in steps.split("/") and steps.startswith(f"{base}/"):
+    if harmless and ".." not in steps.split("/") and steps.startswith(f"{unquote(base)}/"):
         return path
     return f"{base}/"
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from trackledger.adapters.http.api.asking import Instant, Word
+from trackledger.adapters.http.api.one_shipment import require_id
 from trackledger.adapters.http.api.services import Given
 from trackledger.adapters.http.console.dossier import Dossier, dossier
 from trackledger.adapters.http.console.pictured import offset, picture
@@ -81,6 +82,7 @@ def shipment(
     request: Request, given: Given, principal: SignedIn, shipment_id: str, asked: Annotated[ShipmentAsked, Query()]
 ) -> Response:
     """Everything about one shipment, as it is known now or was known at a moment."""
+    require_id(shipment_id)
     now = asked.now or asked.known_at or given.runtime.settings.clock.now()
     one = dossier(given, principal.account, shipment_id, now, asked.known_at)
     if one is None:
