@@ -243,7 +243,8 @@ def test_more_than_can_be_in_work_are_told_to_come_back(tmp_path: Path) -> None:
         with connect(here) as one, connect(here) as two:
             for slow in (one, two):
                 slow.sendall(head(len(OFD)))
-            until(lambda: here.client.get("/healthz").status_code == 503)
+            until(lambda: here.client.head(path("clickpost")).status_code == 503)
+            assert here.client.get("/healthz").status_code == 200
             answer = here.send("clickpost", OFD)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             for slow in (one, two):

@@ -106,7 +106,9 @@ def possible(name: str, schema: dict[str, Any], description: dict[str, Any], kno
         case "string", "date-time":
             return [(NOW - timedelta(days=days)).isoformat() for days in range(0, 40, 5)]
         case "string", "date":
-            return [str((NOW - timedelta(days=days)).date()) for days in range(-5, 40, 5)]
+            # A span begins before it ends.
+            ago = range(20, 45, 5) if name.endswith("from") else range(-5, 20, 5)
+            return [str((NOW - timedelta(days=days)).date()) for days in ago]
         case "integer" | "number", _:
             least = int(schema.get("minimum", 1))
             return [str(least + more) for more in range(3)]

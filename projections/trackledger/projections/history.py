@@ -289,13 +289,14 @@ def _step(event: NdrStep) -> Deed:
     )
     match event:
         case NdrActionRequested():
+            # Where somebody lives, and under which number they answer, is told to the provider and to nobody else.
             given = {
-                "on": event.preferred_date.isoformat() if event.preferred_date else "",
-                "address": ", ".join(part for part in (event.address, event.landmark, event.pincode) if part),
-                "phone": event.phone,
-                "remark": event.remark,
+                f"on {event.preferred_date}": event.preferred_date,
+                "with another address": event.address or event.landmark or event.pincode,
+                "with another phone number": event.phone,
+                f'remark "{event.remark}"': event.remark,
             }
-            details = "".join(f", {name} {text}" for name, text in given.items() if text)
+            details = "".join(f", {words}" for words, is_given in given.items() if is_given)
             whom = "done by hand" if event.by_hand else f"asks {event.provider} for"
             return Deed(what="action_requested", says=f"{whom} {about}{details}", checkpoint_id=event.failure)
         case NdrActionSent():
