@@ -633,3 +633,8 @@ def test_somebody_stays_signed_in_below_a_path_of_any_characters(small: Api, pat
         form = {"csrf": visitor.open("/").field("csrf"), "shipment_id": parcel_id(0), "once": "0" * 32, "text": "x"}
         assert visitor.send("/act/note", form).headers["location"] == f"{visitor.base}/shipments/{parcel_id(0)}"
         assert visitor.open("/ndr").all("a", **{"aria-current": "page"})[0]["href"] == f"{visitor.base}/ndr"
+
+
+def test_the_way_in_is_a_path_whatever_host_is_named(small: Api) -> None:
+    answer = small.client.get("/console", headers={"host": "evil.example"})
+    assert (answer.status_code, answer.headers["location"]) == (307, "/console/")

@@ -2,7 +2,8 @@
 
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.responses import RedirectResponse
 
 from trackledger.adapters.http import api, health, problems, webhooks
 from trackledger.adapters.http.api.services import Services
@@ -44,9 +45,15 @@ def create_app(runtime: Runtime, metrics: Metrics | None = None, *, with_console
     for router in api.ROUTERS:
         app.include_router(router, prefix="/api")
     if with_console:
+        app.add_api_route("/console", _to_console, include_in_schema=False)
         app.mount("/console", console(app.state.services))
     problems.install(app)
     app.add_middleware(Limits, max_concurrent=runtime.settings.server.max_concurrent)
     described = app.openapi()
     described["paths"].update(webhooks.DESCRIBED)
     return app
+
+
+def _to_console(request: Request) -> RedirectResponse:
+    """By a path, as the name of the host is whatever somebody says it is."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/console/")

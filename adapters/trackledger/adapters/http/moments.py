@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
 from time import monotonic
 
@@ -77,7 +77,7 @@ class Moments:
             with self._runtime.database.snapshot() as snapshot:
                 yield Tables(snapshot, position(snapshot))
             return
-        require(known_at)
+        _require_come(known_at, self._runtime.settings.clock.now())
         if shipment_ids is not None:
             with past(self._runtime, known_at=known_at, shipment_ids=shipment_ids) as snapshot:
                 yield Tables(snapshot, position(snapshot))
@@ -172,10 +172,10 @@ def _recorded_by(stored: Notification, moment: datetime) -> bool:
         return True
 
 
-def require(known_at: datetime) -> None:
+def _require_come(known_at: datetime, now: datetime) -> None:
     """Raises `Problem` for a moment that has not come. Before the first event nothing was known, which is an answer."""
     try:
-        require_come(datetime.now(UTC), known_at=known_at)
+        require_come(now, known_at=known_at)
     except UsageError as error:
         raise Problem(422, str(error).replace("--known-at", "known_at"), parameter="known_at") from None
 
