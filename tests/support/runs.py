@@ -130,8 +130,8 @@ def forget_the_dead(runtime: Runtime) -> None:
     """What dead processes were at work on is free at once, as if their claims and leases had run out; no other may be
     alive."""
     with runtime.database.transaction() as transaction:
-        # Every row, whatever it says: what a dead one has just written is waited for. PostgreSQL may still be writing it,
-        # row by row in an order of its own.
+        # Every row, whatever it says: what a dead one has just written is waited for. PostgreSQL may still be writing
+        # it, row by row in an order of its own.
         if runtime.database.dialect == "postgresql":
             transaction.execute("LOCK TABLE {s}messages IN EXCLUSIVE MODE")
         transaction.execute("UPDATE {s}messages SET claimed_until = :past WHERE state = 'waiting'", past=_past())
