@@ -38,6 +38,7 @@ def explain(
     from trackledger.adapters.recollection import recollect
     from trackledger.projections import consignments, explanation
     from trackledger.projections.conclusions import Policies, conclude
+    from trackledger.projections.tables import why
 
     found = recollect(runtime, shipment_id, known_at, upto=upto)
     if found.unread:
@@ -47,9 +48,9 @@ def explain(
     try:
         concluded = conclude(said, policies)
     except Exception as error:
-        # Whatever it is, the pump has put the shipment aside for it; words of a forgotten one are not told.
-        why = type(error).__name__ + ("" if said.forgotten else f": {error}")
-        raise TrackledgerError(f"{shipment_id} cannot be explained: {why}; see `trackledger parked`") from error
+        # Whatever it is, the pump has put the shipment aside for it.
+        says = why(error, is_forgotten=said.forgotten)
+        raise TrackledgerError(f"{shipment_id} cannot be explained: {says}; see `trackledger parked`") from error
     row, pieces = None, list[dict[str, Any]]()
     ids = with_pieces(runtime, [shipment_id])
     if len(ids) > 1 or said.claim(consignments.COUNTED_BY):

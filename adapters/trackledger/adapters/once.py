@@ -121,7 +121,10 @@ def _take_over(database: Database, row: CommandRow, now: datetime) -> _Taken:
             now=now,
         )
     if not taken:
-        raise InWork("a command with this key is being done right now; send it again in a few seconds")
+        raise InWork(
+            "a command with this key is being done right now; send it again in a few seconds, or in two minutes if "
+            "what did it was killed"
+        )
     return _Taken(row.leased_until)
 
 

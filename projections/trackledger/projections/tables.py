@@ -56,10 +56,15 @@ class Poisoned(Struct, frozen=True):
 
 
 def poisoned(shipment_id: str, stream: "Sequence[Notification]", error: Exception) -> Poisoned:
-    """That a shipment cannot be folded by these events, and why; of a forgotten one only what kind of error it was, as
-    its text may quote what was said."""
+    """That a shipment cannot be folded by these events, and why."""
     is_forgotten = any(stored.topic == FORGOTTEN for stored in stream)
-    return Poisoned(shipment_id, stream[-1].id, type(error).__name__ + ("" if is_forgotten else f": {error}"))
+    return Poisoned(shipment_id, stream[-1].id, why(error, is_forgotten=is_forgotten))
+
+
+def why(error: Exception, *, is_forgotten: bool) -> str:
+    """Why a shipment cannot be folded; of a forgotten one only what kind of error it was, as its text may quote what
+    was said."""
+    return type(error).__name__ + ("" if is_forgotten else f": {error}")
 
 
 def lag(store: Reader) -> int:

@@ -42,10 +42,6 @@ class Principals:
         found = [principal for admitted, principal in self._admitted if compare_digest(admitted, digest)]
         return found[0] if found else None
 
-    def named(self, name: str) -> Principal | None:
-        """Who has the token of this name; None where it was taken out of the configuration."""
-        return next((principal for _, principal in self._admitted if principal.name == name), None)
-
     def count(self, principal: Principal) -> None:
         """Count one request. Raises `Problem` (429) above what one token may ask in a minute."""
         if not self._limiter.hit(self._rate, principal.name):

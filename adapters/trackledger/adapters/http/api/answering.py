@@ -70,6 +70,10 @@ class Listing(Struct, frozen=True):
         return [column_of[name] for name in self.order.names]
 
 
+Question = tuple[Listing, Query]
+"""What a list is, and how it is asked for: the same for programs and for people."""
+
+
 def answer(asked_at: datetime, known_at: datetime | None, tables: Tables, body: Mapping[str, Any]) -> Response:
     """One JSON object, with the moment and the position of which it is true."""
     about = {"as_of": asked_at, "known_at": known_at, "consistent_with": str(tables.position)}

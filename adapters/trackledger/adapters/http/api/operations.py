@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from trackledger.adapters import parked, polls
-from trackledger.adapters.http.api.answering import Listing, describe, describe_list, listed
+from trackledger.adapters.http.api.answering import Listing, Question, describe, describe_list, listed
 from trackledger.adapters.http.api.asking import Listed, Word
 from trackledger.adapters.http.api.services import Given, Reading, caught_up
 from trackledger.adapters.http.problems import Problem
@@ -20,19 +20,20 @@ class UnmappedAsked(Listed):
 
     provider: Word | None = None
 
+    def question(self, account: str) -> Question:
+        """What is asked, of one account."""
+        return (
+            Listing("unmapped", timeline.UNMAPPED_COLUMNS, timeline.BY_COUNT),
+            lambda store, now, limit, after: timeline.unmapped_of(store, account, self.provider, limit, after),
+        )
+
 
 @ROUTER.get("/unmapped", responses=describe_list(timeline.UNMAPPED_COLUMNS))
 def list_unmapped(
     request: Request, given: Given, principal: Reading, asked: Annotated[UnmappedAsked, Query()]
 ) -> Response:
     """Statuses that no mapping knows, the most frequent first."""
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("unmapped", timeline.UNMAPPED_COLUMNS, timeline.BY_COUNT),
-        lambda store, now, limit, after: timeline.unmapped_of(store, principal.account, asked.provider, limit, after),
-    )
+    return listed(request, given, asked, *asked.question(principal.account))
 
 
 class ListedNow(Listed):
@@ -47,22 +48,19 @@ class ParkedAsked(ListedNow):
     provider: Word | None = None
     channel: Literal["poll", "webhook"] | None = None
 
-    def sought(self, account: str) -> parked.Sought:
-        """The same, of one account."""
-        return parked.Sought(account=account, provider=self.provider, channel=self.channel)
+    def question(self, account: str) -> Question:
+        """What is asked, of one account."""
+        sought = parked.Sought(account=account, provider=self.provider, channel=self.channel)
+        return (
+            Listing("parked", parked.COLUMNS, parked.BY_ARRIVAL),
+            lambda store, now, limit, after: parked.listed(store, sought, limit, after),
+        )
 
 
 @ROUTER.get("/parked", responses=describe_list(parked.COLUMNS))
 def list_parked(request: Request, given: Given, principal: Reading, asked: Annotated[ParkedAsked, Query()]) -> Response:
     """Messages that could not be read, with the reason, the oldest first."""
-    sought = asked.sought(principal.account)
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("parked", parked.COLUMNS, parked.BY_ARRIVAL),
-        lambda store, now, limit, after: parked.listed(store, sought, limit, after),
-    )
+    return listed(request, given, asked, *asked.question(principal.account))
 
 
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -98,21 +96,18 @@ class PollsAsked(ListedNow):
     due: bool | None = Field(None, description="Whether they should have been asked about, as of now")
     failing: bool | None = Field(None, description="Whether the last call about them had no answer")
 
-    def sought(self, account: str) -> polls.Sought:
-        """The same, of one account."""
-        return polls.Sought(
+    def question(self, account: str) -> Question:
+        """What is asked, of one account."""
+        sought = polls.Sought(
             account=account, provider=self.provider, state=self.state, due=self.due, failing=self.failing
+        )
+        return (
+            Listing("polls", polls.COLUMNS, polls.in_turn(sought)),
+            lambda store, now, limit, after: polls.listed(store, sought, now, limit, after),
         )
 
 
 @ROUTER.get("/polls", responses=describe_list(polls.COLUMNS))
 def list_polls(request: Request, given: Given, principal: Reading, asked: Annotated[PollsAsked, Query()]) -> Response:
     """Trackers in the order in which they are asked about, then those that are not asked about any more."""
-    sought = asked.sought(principal.account)
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("polls", polls.COLUMNS, polls.in_turn(sought)),
-        lambda store, now, limit, after: polls.listed(store, sought, now, limit, after),
-    )
+    return listed(request, given, asked, *asked.question(principal.account))

@@ -1,11 +1,12 @@
 """Which shipments need somebody: whose delivery failed, who is stuck, late, or will be late?"""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from trackledger.adapters.http.api.answering import Listing, describe_list, listed
+from trackledger.adapters.http.api.answering import Listing, Question, describe_list, listed
 from trackledger.adapters.http.api.asking import Instant, Listed, Word
 from trackledger.adapters.http.api.services import Given, Reading, caught_up
 from trackledger.adapters.http.problems import Problem
@@ -13,7 +14,7 @@ from trackledger.domain.milestones import NdrReason, Party
 from trackledger.domain.policies.attempts import CaseState
 from trackledger.domain.policies.silence import StuckKind
 from trackledger.projections import delivery_dates, ndr, silence
-from trackledger.projections.pages import Order
+from trackledger.projections.pages import Order, Page
 
 ROUTER = APIRouter(tags=["queues"], dependencies=[Depends(caught_up)])
 
@@ -43,9 +44,10 @@ class NdrAsked(Listed):
             raise Problem(422, "closed cases have no act_by; sort them by last_attempt_at", parameter="sort")
         return ndr.ORDERS[self.sort or "-last_attempt_at"]
 
-    def sought(self, account: str) -> ndr.Sought:
-        """The same, of one account."""
-        return ndr.Sought(
+    def question(self, account: str) -> Question:
+        """What is asked, of one account. Raises `Problem`."""
+        order = self.order
+        sought = ndr.Sought(
             account=account,
             state=self.state,
             reason=self.reason,
@@ -56,6 +58,10 @@ class NdrAsked(Listed):
             act_by_from=self.act_by_from,
             act_by_before=self.act_by_before,
         )
+        return (
+            Listing("failed-deliveries", ndr.COLUMNS, order),
+            lambda store, now, limit, after: ndr.page(store, sought, now, order, limit, after),
+        )
 
 
 @ROUTER.get("/ndr", responses=describe_list(ndr.COLUMNS))
@@ -63,14 +69,7 @@ def list_failed_deliveries(
     request: Request, given: Given, principal: Reading, asked: Annotated[NdrAsked, Query()]
 ) -> Response:
     """Failed deliveries on which somebody has to act, the most urgent first unless sorted otherwise."""
-    sought, order = asked.sought(principal.account), asked.order
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("failed-deliveries", ndr.COLUMNS, order),
-        lambda store, now, limit, after: ndr.page(store, sought, now, order, limit, after),
-    )
+    return listed(request, given, asked, *asked.question(principal.account))
 
 
 class StuckAsked(Listed):
@@ -82,28 +81,26 @@ class StuckAsked(Listed):
     provider_says_stuck: bool | None = None
     sort: Literal["stuck_after", "-stuck_after"] = "stuck_after"
 
-    def sought(self, account: str) -> silence.Sought:
-        """The same, of one account."""
-        return silence.Sought(
+    def question(self, account: str) -> Question:
+        """What is asked, of one account."""
+        order = silence.ORDERS[self.sort]
+        sought = silence.Sought(
             account=account,
             kind=self.kind,
             carrier=self.carrier,
             provider=self.provider,
             provider_says_stuck=self.provider_says_stuck,
         )
+        return (
+            Listing("stuck", silence.COLUMNS, order),
+            lambda store, now, limit, after: silence.page(store, sought, now, order, limit, after),
+        )
 
 
 @ROUTER.get("/stuck", responses=describe_list(silence.COLUMNS))
 def list_stuck(request: Request, given: Given, principal: Reading, asked: Annotated[StuckAsked, Query()]) -> Response:
     """Shipments that have been quiet for too long as of now, the longest first unless sorted otherwise."""
-    sought, order = asked.sought(principal.account), silence.ORDERS[asked.sort]
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("stuck", silence.COLUMNS, order),
-        lambda store, now, limit, after: silence.page(store, sought, now, order, limit, after),
-    )
+    return listed(request, given, asked, *asked.question(principal.account))
 
 
 class LateAsked(Listed):
@@ -116,9 +113,17 @@ class LateAsked(Listed):
     promised_before: Instant | None = None
     sort: Literal["promised_by", "-promised_by"] = "promised_by"
 
-    def sought(self, account: str) -> delivery_dates.Sought:
-        """The same, of one account."""
-        return delivery_dates.Sought(
+    def late(self, account: str) -> Question:
+        """Those that are late, of one account."""
+        return self._of("late", delivery_dates.late, account)
+
+    def will_be_late(self, account: str) -> Question:
+        """Those that will be, of one account."""
+        return self._of("will-be-late", delivery_dates.will_be_late, account)
+
+    def _of(self, name: str, page: Callable[..., Page], account: str) -> Question:
+        order = delivery_dates.ORDERS[self.sort]
+        sought = delivery_dates.Sought(
             account=account,
             carrier=self.carrier,
             provider=self.provider,
@@ -126,19 +131,16 @@ class LateAsked(Listed):
             promised_from=self.promised_from,
             promised_before=self.promised_before,
         )
+        return (
+            Listing(name, delivery_dates.COLUMNS, order),
+            lambda store, now, limit, after: page(store, sought, now, order, limit, after),
+        )
 
 
 @ROUTER.get("/late", responses=describe_list(delivery_dates.COLUMNS))
 def list_late(request: Request, given: Given, principal: Reading, asked: Annotated[LateAsked, Query()]) -> Response:
     """Open shipments that are past the day they are measured against, the longest first unless sorted otherwise."""
-    sought, order = asked.sought(principal.account), delivery_dates.ORDERS[asked.sort]
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("late", delivery_dates.COLUMNS, order),
-        lambda store, now, limit, after: delivery_dates.late(store, sought, now, order, limit, after),
-    )
+    return listed(request, given, asked, *asked.late(principal.account))
 
 
 @ROUTER.get("/will-be-late", responses=describe_list(delivery_dates.COLUMNS))
@@ -146,11 +148,4 @@ def list_will_be_late(
     request: Request, given: Given, principal: Reading, asked: Annotated[LateAsked, Query()]
 ) -> Response:
     """Open shipments that are not late as of now, and are expected after the day that they are measured against."""
-    sought, order = asked.sought(principal.account), delivery_dates.ORDERS[asked.sort]
-    return listed(
-        request,
-        given,
-        asked,
-        Listing("will-be-late", delivery_dates.COLUMNS, order),
-        lambda store, now, limit, after: delivery_dates.will_be_late(store, sought, now, order, limit, after),
-    )
+    return listed(request, given, asked, *asked.will_be_late(principal.account))

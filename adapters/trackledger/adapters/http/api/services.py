@@ -1,7 +1,6 @@
 """What do the routes share, and who may use them?"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -99,4 +98,3 @@ async def caught_up(request: Request, principal: Annotated[Principal, Depends(re
 Given = Annotated[Services, Depends(services)]
 Reading = Annotated[Principal, Depends(reader)]
 Operating = Annotated[Principal, Depends(operator)]
-CaughtUp: Callable[..., Awaitable[None]] = caught_up

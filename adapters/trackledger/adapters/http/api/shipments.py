@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from trackledger.adapters.http.api.answering import Listing, describe_list, listed
+from trackledger.adapters.http.api.answering import Listing, Question, describe_list, listed
 from trackledger.adapters.http.api.asking import Day, Instant, Listed, Number, Word
 from trackledger.adapters.http.api.services import Given, Reading, caught_up
 from trackledger.domain.milestones import Leg, Milestone
@@ -54,11 +54,19 @@ class ShipmentsAsked(Listed):
         "shipment_id", description="A minus stands for descending; those of which it is not known come last"
     )
 
-    def sought(self, account: str, now: datetime) -> Sought:
-        """The same for the projections."""
+    def question(self, account: str) -> Question:
+        """What is asked, of one account."""
+        order = seeking.ORDERS[self.sort]
         shared = {*Listed.model_fields, "account", "milestone", "sort"}
         given = {name: getattr(self, name) for name in ShipmentsAsked.model_fields if name not in shared}
-        return Sought(account=account, now=now, milestones=tuple(self.milestone), **given)
+
+        def query(store: Reader, now: datetime, limit: int, after: Sequence[Any] | None) -> Page:
+            if self.account not in (None, account):
+                return Page([], None)
+            sought = Sought(account=account, now=now, milestones=tuple(self.milestone), **given)
+            return seeking.page(store, sought, order, limit, after)
+
+        return Listing("shipments", shipments.TABLE.columns, order), query
 
 
 @ROUTER.get("/shipments", responses=describe_list(shipments.TABLE.columns))
@@ -66,11 +74,4 @@ def list_shipments(
     request: Request, given: Given, principal: Reading, asked: Annotated[ShipmentsAsked, Query()]
 ) -> Response:
     """Shipments, by their ids unless sorted otherwise."""
-    order = seeking.ORDERS[asked.sort]
-
-    def query(store: Reader, now: datetime, limit: int, after: Sequence[Any] | None) -> Page:
-        if asked.account not in (None, principal.account):
-            return Page([], None)
-        return seeking.page(store, asked.sought(principal.account, now), order, limit, after)
-
-    return listed(request, given, asked, Listing("shipments", shipments.TABLE.columns, order), query)
+    return listed(request, given, asked, *asked.question(principal.account))

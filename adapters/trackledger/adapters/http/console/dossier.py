@@ -15,9 +15,9 @@ from trackledger.domain.statements import fold, known_at
 from trackledger.projections import consignments, delivery_dates, explanation, ndr, shipments, silence
 from trackledger.projections.conclusions import Conclusions, Policies, conclude
 from trackledger.projections.explanation import Explanation
+from trackledger.projections.notes import NEWEST
 from trackledger.projections.table import Reader
-
-NEWEST_NOTES = 20
+from trackledger.projections.tables import why
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
     def notes(self) -> list[NoteAdded]:
         """The newest remarks, oldest first; none of a forgotten shipment."""
         events = [] if self.forgotten else self.recollection.events
-        return [one.event for one in events if isinstance(one.event, NoteAdded)][-NEWEST_NOTES:]
+        return [one.event for one in events if isinstance(one.event, NoteAdded)][-NEWEST:]
 
 
 def dossier(
@@ -131,8 +131,8 @@ def _concluded(found: Recollection, policies: Policies) -> tuple[Conclusions | N
     try:
         return conclude(found.statements, policies), ""
     except Exception as error:
-        # Whatever it is, the pump has put the shipment aside for it; words of a forgotten one are not told.
-        return None, type(error).__name__ + ("" if found.statements.forgotten else f": {error}")
+        # Whatever it is, the pump has put the shipment aside for it.
+        return None, why(error, is_forgotten=found.statements.forgotten)
 
 
 def _standing(tables: Reader, row: dict[str, Any], now: datetime) -> Standing:
